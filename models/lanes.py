@@ -1,0 +1,98 @@
+"""What goes into a pack and what comes out: plain values that travel between processes. No maths, no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.hyper import Hyperparameters
+
+Task = Literal["regression", "binary", "multiclass"]
+Outcome = Literal["diverged", "patience", "failed"]
+Layers = list[tuple[NDArray[np.float32], NDArray[np.float32]]]
+"""Weights [I, O] and bias [O] of every layer, unpadded, in order."""
+
+
+@dataclass(frozen=True)
+class PackData:
+    """Preprocessed rows of one job, the same for all its lanes.
+
+    Shapes: x_* [N, D] float32. y_*: regression [N, C] float32, standardised with target_mean and target_scale [C];
+    binary and multiclass [N] int64 class indices. C is 1 for binary, the number of classes for multiclass.
+    """
+
+    task: Task
+    n_outputs: int
+    x_train: NDArray[np.float32]
+    y_train: NDArray[np.float32] | NDArray[np.int64]
+    x_valid: NDArray[np.float32]
+    y_valid: NDArray[np.float32] | NDArray[np.int64]
+    target_mean: NDArray[np.float64] = field(default_factory=lambda: np.zeros(1))
+    target_scale: NDArray[np.float64] = field(default_factory=lambda: np.ones(1))
+
+
+@dataclass(frozen=True)
+class PackSettings:
+    """What all lanes of a job share besides the data. `metrics` are validation metrics by scikit-learn's scorer
+    names without neg_, in raw units; `metrics[0]` is the objective, `maximize` its direction. `patience` counts
+    epochs without a better objective; None never stops."""
+
+    seed: int
+    metrics: tuple[str, ...]
+    maximize: bool
+    patience: int | None = None
+
+
+@dataclass(frozen=True)
+class LaneState:
+    """All that training needs to go on: a pure value. `epoch` is the age of the weights, `n_steps` the optimizer's
+    step count. `arrays` holds flat arrays by name (parameters and optimizer state)."""
+
+    epoch: int
+    n_steps: int
+    arrays: dict[str, NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class LaneStart:
+    """Admit a lane, or give a live one another state (PBT, HyperBand's resume).
+
+    `state` None means fresh weights from `seed`. `sequence` is the number of reports its trial has already made,
+    `best_value` and `n_since_best` its early-stopping memory, which belongs to the trial and survives an exploit.
+    A live lane that is started again keeps its best weights; a new one has none until it improves on `best_value`.
+    """
+
+    lane: int
+    hyper: Hyperparameters
+    seed: int
+    state: LaneState | None = None
+    sequence: int = 0
+    best_value: float | None = None
+    n_since_best: int = 0
+
+
+@dataclass(frozen=True)
+class LaneError:
+    """Why one lane failed by itself. `kind` is the exception's class name."""
+
+    kind: str
+    message: str
+    traceback: str = ""
+    out_of_memory: bool = False
+
+
+@dataclass(frozen=True)
+class LaneReport:
+    """One epoch of one lane. `values` follow PackSettings.metrics. `outcome` is set on the last report of a lane that
+    ended by itself: `diverged` (values may be NaN), `patience`, `failed` (values are NaN, `error` says why)."""
+
+    lane: int
+    sequence: int
+    epoch: int
+    train_loss: float
+    values: tuple[float, ...]
+    outcome: Outcome | None = None
+    error: LaneError | None = None

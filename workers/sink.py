@@ -1,0 +1,106 @@
+"""The facts of a running job, and who receives them. No SQL: `service/recorder.py` turns them into rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from models.lanes import LaneError, LaneReport, LaneState
+from search.trial import TrialReason, TrialState
+
+
+@dataclass(frozen=True)
+class TrialFact:
+    """State of one trial after a change. `parameters` are those of its newest segment, active ones only."""
+
+    number: int
+    state: TrialState
+    reason: TrialReason
+    parameters: Mapping[str, Any]
+    rung: int | None = None
+    error: LaneError | None = None
+
+
+@dataclass(frozen=True)
+class SegmentFact:
+    """A stretch of a trial's life begins after `sequence` of its own reports: from `source_trial` at
+    `source_sequence` of its reports (None: fresh weights), whose weights then had the age `source_epoch`."""
+
+    trial: int
+    index: int
+    sequence: int
+    source_trial: int | None
+    source_sequence: int
+    source_epoch: int
+    parameters: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class SnapshotFact:
+    """Weights and optimizer state of a trial after `sequence` reports; a later one replaces an earlier one."""
+
+    trial: int
+    sequence: int
+    segment: int
+    state: LaneState
+
+
+@dataclass(frozen=True)
+class ModelFact:
+    """A trained network with its preprocessing, ready to store: `package` is the zip that users download."""
+
+    trial: int
+    epoch: int
+    sequence: int
+    origin: str
+    objective: float
+    metrics: Mapping[str, float]
+    test_metrics: Mapping[str, float] | None
+    card: Mapping[str, Any]
+    package: bytes
+
+
+@dataclass(frozen=True)
+class JournalFact:
+    """An outside fact that shaped the job, with the round in which it took effect."""
+
+    round: int
+    kind: str
+    payload: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Sink(Protocol):
+    """Receives facts in logical order; one writer per job. Whatever came before a `round_ended` is stored together
+    or not at all. Every call may raise `workers.errors.LeaseLost` or `workers.errors.StorageFull`."""
+
+    def trial(self, fact: TrialFact) -> None: ...
+
+    def segment(self, fact: SegmentFact) -> None: ...
+
+    def reports(self, round_number: int, segments: Mapping[int, int], reports: Sequence[LaneReport]) -> None:
+        """Reports of one round; `segments` maps each lane to its segment index."""
+
+    def snapshot(self, fact: SnapshotFact) -> None: ...
+
+    def model(self, fact: ModelFact) -> None: ...
+
+    def journal(self, fact: JournalFact) -> None: ...
+
+    def note(self, code: str, message: str, trial: int | None = None) -> None:
+        """Tell the user something about the job that is no error."""
+
+    def round_ended(self, round_number: int) -> None: ...
+
+
+@dataclass
+class Record:
+    """What the database remembers of a job that ran before: the cache that a replay answers from."""
+
+    parameters: dict[int, Mapping[str, Any]] = field(default_factory=dict)
+    segments: dict[tuple[int, int], SegmentFact] = field(default_factory=dict)
+    reports: dict[tuple[int, int], LaneReport] = field(default_factory=dict)
+    ended: dict[int, tuple[TrialState, TrialReason]] = field(default_factory=dict)
+    journal: list[JournalFact] = field(default_factory=list)
+    snapshots: dict[int, SnapshotFact] = field(default_factory=dict)
+    n_rounds: int = 0
