@@ -21,14 +21,14 @@ class ColumnSchema(BaseModel):
     kind: ColumnKind
     missing: int = 0
     cardinality: int
-    integral: bool = Field(False, description="Numeric with whole numbers only.")
+    integral: bool = Field(default=False, description="Numeric with whole numbers only.")
     minimum: float | None = None
     maximum: float | None = None
     examples: list[Any] = []
     classes: list[Any] | None = Field(
-        None, description=f"Distinct values, sorted, when there are at most {MAX_CLASSES}; else null."
+        default=None, description=f"Distinct values, sorted, when there are at most {MAX_CLASSES}; else null."
     )
-    counts: list[int] | None = Field(None, description="Rows of each of `classes`, in the same order.")
+    counts: list[int] | None = Field(default=None, description="Rows of each of `classes`, in the same order.")
 
 
 class TableSchema(BaseModel):
@@ -52,7 +52,7 @@ class FractionPart(_Strict):
     """A random share of the rows."""
 
     kind: Literal["fraction"] = "fraction"
-    fraction: float = Field(0.2, gt=0, lt=1, description="Share of all rows.", examples=[0.2])
+    fraction: float = Field(default=0.2, gt=0, lt=1, description="Share of all rows.", examples=[0.2])
 
 
 class ColumnPart(_Strict):
@@ -67,18 +67,22 @@ class Holdout(_Strict):
     """A random share of the rows that are left after the test part."""
 
     kind: Literal["holdout"] = "holdout"
-    fraction: float = Field(0.2, gt=0, lt=1, description="Share of the rows that are not test rows.", examples=[0.2])
-    stratify: Literal["auto"] | bool = Field(
-        "auto", description="Keep the shares of the classes; auto does so for classification.", examples=["auto"]
+    fraction: float = Field(
+        default=0.2, gt=0, lt=1, description="Share of the rows that are not test rows.", examples=[0.2]
     )
-    group: str | None = Field(None, description="Column whose groups stay together. Not yet.", examples=[None])
+    stratify: Literal["auto"] | bool = Field(
+        default="auto",
+        description="Keep the shares of the classes; auto does so for classification.",
+        examples=["auto"],
+    )
+    group: str | None = Field(default=None, description="Column whose groups stay together. Not yet.", examples=[None])
 
 
 class Kfold(_Strict):
     """Cross-validation. Not yet."""
 
     kind: Literal["kfold"]
-    folds: int = Field(3, ge=2, description="Number of folds.", examples=[3])
+    folds: int = Field(default=3, ge=2, description="Number of folds.", examples=[3])
 
 
 TestPart = Annotated[FractionPart | ColumnPart, Field(discriminator="kind")]
@@ -89,12 +93,17 @@ class Split(_Strict):
     """Which rows test, validate and train. The test part is cut first and scored for winners only."""
 
     test: TestPart | None = Field(
-        FractionPart(), description="The test part; null keeps none.", examples=[{"kind": "fraction", "fraction": 0.2}]
+        default=FractionPart(),
+        description="The test part; null keeps none.",
+        examples=[{"kind": "fraction", "fraction": 0.2}],
     )
     validation: ValidationPart = Field(
-        Holdout(), description="The part that ranks trials.", examples=[{"kind": "holdout", "fraction": 0.2}]
+        default=Holdout(), description="The part that ranks trials.", examples=[{"kind": "holdout", "fraction": 0.2}]
     )
-    stopping: Any = Field(None, description="A separate early-stopping part. Not yet.", examples=[None])
+    stopping: Any = Field(default=None, description="A separate early-stopping part. Not yet.", examples=[None])
     seed: int = Field(
-        0, ge=0, lt=2**32, description="Seed of the split, apart from the job's own, so that jobs stay comparable."
+        default=0,
+        ge=0,
+        lt=2**32,
+        description="Seed of the split, apart from the job's own, so that jobs stay comparable.",
     )
