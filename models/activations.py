@@ -1,0 +1,71 @@
+"""Activations in numpy, for prediction without torch. Training has its own in `models/ops`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+
+_ERF_END = 6.0  # erf is 1 from here on, to the last bit of a float64
+_ERF_STEPS_PER_UNIT = 512
+
+
+@cache
+def _erf_table() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    grid = np.arange(int(_ERF_END * _ERF_STEPS_PER_UNIT) + 2) / _ERF_STEPS_PER_UNIT
+    return np.array([math.erf(x) for x in grid]), 2 / math.sqrt(math.pi) * np.exp(-(grid**2))
+
+
+def erf(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Compute the error function to 1e-12: cubic Hermite interpolation between exact values.
+
+    numpy has no erf, and a bare machine has no scipy.
+    """
+    values, slopes = _erf_table()
+    scaled = np.minimum(np.abs(x), _ERF_END) * _ERF_STEPS_PER_UNIT
+    place = np.nan_to_num(scaled).astype(np.int64)
+    t = scaled - place
+    left, right = values[place], values[place + 1]
+    left_slope, right_slope = slopes[place] / _ERF_STEPS_PER_UNIT, slopes[place + 1] / _ERF_STEPS_PER_UNIT
+    bend = 3 * (right - left) - 2 * left_slope - right_slope
+    twist = left_slope + right_slope - 2 * (right - left)
+    smooth: NDArray[np.float64] = left + t * (left_slope + t * (bend + t * twist))
+    return np.sign(x) * smooth
+
+
+def logistic(z: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Compute 1 / (1 + exp(-z)) without overflow."""
+    small = np.exp(-np.abs(z))
+    return np.where(z >= 0, 1.0, small) / (1.0 + small)
+
+
+def softmax(z: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Turn outputs into probabilities. Shapes: [N, C] -> [N, C]."""
+    powers = np.exp(z - z.max(axis=1, keepdims=True))
+    shares: NDArray[np.float64] = powers / powers.sum(axis=1, keepdims=True)
+    return shares
+
+
+def _gelu(z: Floats) -> Floats:
+    wide = z.astype(np.float64)
+    return (wide * 0.5 * (1.0 + erf(wide / math.sqrt(2.0)))).astype(np.float32)
+
+
+def _elu(z: Floats) -> Floats:
+    return np.where(z > 0, z, np.expm1(np.minimum(z, 0))).astype(np.float32)
+
+
+ACTIVATIONS: dict[str, Callable[[Floats], Floats]] = {
+    "relu": lambda z: np.maximum(z, np.float32(0)),
+    "tanh": np.tanh,
+    "logistic": lambda z: logistic(z.astype(np.float64)).astype(np.float32),
+    "identity": lambda z: z,
+    "gelu": _gelu,
+    "silu": lambda z: (z * logistic(z.astype(np.float64))).astype(np.float32),
+    "elu": _elu,
+}

@@ -1,0 +1,164 @@
+"""A downloaded model at work: numpy and safetensors only, the same code for users, the API and test scores."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load
+
+from models.activations import ACTIVATIONS, logistic, softmax
+from models.evaluate import evaluate
+from models.lanes import Layers, Task
+from models.preprocess import Preprocessor, Target
+from models.rows import PredictError, read_columns, read_rows
+from models.table import Column
+
+__all__ = ["PackageError", "PredictError", "Prediction", "Predictor"]
+
+FORMAT_VERSION = 1
+CHUNK_ROWS = 8192
+
+
+class PackageError(ValueError):
+    """Bytes that are no model package of a version known here."""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model says of N rows.
+
+    Shapes: values [N, C] in raw units (regression), probabilities [N, classes] (else); the other one is None.
+    """
+
+    targets: list[str]
+    classes: list[Any] | None
+    values: NDArray[np.float64] | None = None
+    probabilities: NDArray[np.float64] | None = None
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def labels(self) -> list[Any]:
+        """Name the most probable class of each row."""
+        if self.probabilities is None or self.classes is None:
+            raise ValueError("a regression model predicts values, not labels")
+        return [self.classes[place] for place in self.probabilities.argmax(axis=1)]
+
+    def to_json(self) -> dict[str, Any]:
+        """Answer as the API does: numbers, {target: number} for several targets, or labels with probabilities."""
+        body: dict[str, Any] = {}
+        if self.probabilities is not None:
+            pairs = zip(self.labels, self.probabilities.tolist(), strict=True)
+            body["classes"] = self.classes
+            body["predictions"] = [{"label": label, "probabilities": shares} for label, shares in pairs]
+        elif self.values is not None:
+            rows = self.values.tolist()
+            single = len(self.targets) == 1
+            body["predictions"] = [row[0] if single else dict(zip(self.targets, row, strict=True)) for row in rows]
+        if self.warnings:
+            body["warnings"] = self.warnings
+        return body
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """A network with its preprocessing; `card` is the package's card.json."""
+
+    card: dict[str, Any]
+    layers: Layers
+    preprocessor: Preprocessor
+
+    @classmethod
+    def from_package(cls, package: bytes) -> Predictor:
+        """Open the bytes of a package.
+
+        Raises: PackageError.
+        """
+        try:
+            with zipfile.ZipFile(io.BytesIO(package)) as archive:
+                card = json.loads(archive.read("card.json"))
+                tensors = load(archive.read("model.safetensors"))
+        except (zipfile.BadZipFile, KeyError, ValueError, SafetensorError) as error:
+            raise PackageError(f"this is no model package: {error}") from None
+        if card.get("format_version") != FORMAT_VERSION:
+            given = card.get("format_version")
+            raise PackageError(f"the package has format version {given!r}; version {FORMAT_VERSION} can be read")
+        n_layers = len(card["architecture"]["widths"]) + 1
+        layers = [(tensors[f"layers.{i}.weight"], tensors[f"layers.{i}.bias"]) for i in range(n_layers)]
+        return cls(card=card, layers=layers, preprocessor=Preprocessor.from_card(card["preprocessing"]))
+
+    @property
+    def task(self) -> Task:
+        """Name the task."""
+        task: Task = self.card["task"]
+        return task
+
+    @property
+    def classes(self) -> list[Any] | None:
+        """List the classes in the order of their probabilities; None for regression."""
+        classes: list[Any] | None = self.card["classes"]
+        return classes
+
+    @property
+    def targets(self) -> list[Target]:
+        """List the targets with the units of their outputs."""
+        return [Target.model_validate(target) for target in self.card["targets"]]
+
+    def predict(self, rows: Sequence[Mapping[str, Any]]) -> Prediction:
+        """Predict rows of raw values. A missing key is an error, None and NaN are missing values.
+
+        Raises: PredictError.
+        """
+        columns = read_rows(self.preprocessor.features, rows)
+        return self._predict(columns, {name for row in rows for name in row})
+
+    def predict_columns(self, columns: Mapping[str, Column]) -> Prediction:
+        """Predict the rows of a table.
+
+        Raises: PredictError.
+        """
+        return self._predict(read_columns(self.preprocessor.features, columns), columns)
+
+    def _predict(self, columns: Mapping[str, Column], given: Iterable[str]) -> Prediction:
+        known = {feature.name for feature in self.preprocessor.features} | {target.name for target in self.targets}
+        extra = sorted(set(given) - known)
+        warnings = [f"not used by this model: {', '.join(extra)}"] if extra else []
+        outputs = self.predict_inputs(self.preprocessor.transform(columns))
+        names = [target.name for target in self.targets]
+        if self.task == "regression":
+            return Prediction(names, None, values=outputs, warnings=warnings)
+        return Prediction(names, self.classes, probabilities=outputs, warnings=warnings)
+
+    def predict_inputs(self, x: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Predict preprocessed rows: raw units [N, C], or probabilities [N, classes]. Shapes: x [N, D]."""
+        outputs = [self._forward(x[start : start + CHUNK_ROWS]) for start in range(0, max(len(x), 1), CHUNK_ROWS)]
+        z = np.concatenate(outputs).astype(np.float64)
+        if self.task == "regression":
+            targets = self.targets
+            values: NDArray[np.float64] = z * np.array([t.scale for t in targets]) + [t.mean for t in targets]
+            return values
+        if self.task == "binary":
+            return np.concatenate([logistic(-z), logistic(z)], axis=1)
+        return softmax(z)
+
+    def _forward(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
+        activate = ACTIVATIONS[self.card["architecture"]["activation"]]
+        for weight, bias in self.layers[:-1]:
+            x = activate(x @ weight + bias)
+        weight, bias = self.layers[-1]
+        return x @ weight + bias
+
+    def evaluate(self, x: NDArray[np.float32], y: NDArray[Any], metrics: Sequence[str]) -> dict[str, float]:
+        """Score preprocessed rows against raw targets [N, C] or class indices [N].
+
+        Raises: KeyError for a metric that is not there.
+        """
+        outputs = self.predict_inputs(x)
+        return {metric: evaluate(metric, y, outputs) for metric in metrics}

@@ -1,0 +1,110 @@
+"""A table in memory, its limits and its errors. No file format: `models/data.py` reads them."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.schema import MAX_CLASSES, ColumnKind, ColumnSchema, TableSchema
+
+MAX_ROWS = 2_000_000
+MAX_COLUMNS = 10_000
+N_EXAMPLES = 5
+
+Column = NDArray[Any]
+
+
+class TableError(ValueError):
+    """A table that cannot be read; `line` counts lines of the file from 1, where one line is to blame."""
+
+    def __init__(self, message: str, line: int | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.line = line
+
+
+class TableLimitError(TableError):
+    """A table that is larger than this service takes."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Named columns of equal length, in the order of the file.
+
+    Numeric columns are float64 with NaN for a missing value; all others are object arrays of str or bool with None.
+    """
+
+    columns: dict[str, Column]
+
+    @property
+    def n_rows(self) -> int:
+        """Count the rows."""
+        return len(next(iter(self.columns.values()))) if self.columns else 0
+
+    @cached_property
+    def schema(self) -> TableSchema:
+        """Describe every column: kind, missing values, distinct values, range, examples."""
+        described = [_describe(name, column) for name, column in self.columns.items()]
+        return TableSchema(rows=self.n_rows, columns=described)
+
+
+def plain_value(value: Any) -> Any:
+    """Turn one cell into its JSON value: integers as int, a missing value as None."""
+    if isinstance(value, (float, np.floating)):
+        if math.isnan(value):
+            return None
+        return int(value) if float(value).is_integer() else float(value)
+    return value
+
+
+def missing_mask(column: Column) -> NDArray[np.bool_]:
+    """Mark the rows without a value."""
+    if column.dtype.kind == "f":
+        return np.isnan(column)
+    return np.fromiter((value is None for value in column), dtype=bool, count=len(column))
+
+
+def distinct_values(column: Column) -> tuple[list[Any], list[int]]:
+    """List the distinct values that are there, sorted, and the rows of each."""
+    present = column[~missing_mask(column)]
+    if present.dtype.kind == "f":
+        values, counts = np.unique(present, return_counts=True)
+        return values.tolist(), counts.tolist()
+    counted = sorted(Counter(present.tolist()).items())
+    return [value for value, _ in counted], [count for _, count in counted]
+
+
+def column_kind(column: Column) -> ColumnKind:
+    """Tell the kind of a column from its values."""
+    present = column[~missing_mask(column)]
+    if len(present) == 0:
+        return "empty"
+    if column.dtype.kind == "f":
+        return "numeric"
+    return "boolean" if isinstance(present[0], bool) else "categorical"
+
+
+def _describe(name: str, column: Column) -> ColumnSchema:
+    missing = missing_mask(column)
+    values, counts = distinct_values(column)
+    kind = column_kind(column)
+    numeric = kind == "numeric"
+    listed = 0 < len(values) <= MAX_CLASSES
+    return ColumnSchema(
+        name=name,
+        kind=kind,
+        missing=int(missing.sum()),
+        cardinality=len(values),
+        integral=numeric and all(value.is_integer() for value in values),
+        minimum=values[0] if numeric else None,
+        maximum=values[-1] if numeric else None,
+        examples=[plain_value(value) for value in column[~missing][:N_EXAMPLES].tolist()],
+        classes=[plain_value(value) for value in values] if listed else None,
+        counts=counts if listed else None,
+    )
