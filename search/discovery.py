@@ -1,0 +1,36 @@
+"""Finds the plug-ins in `search/algorithms` and `search/schedulers`: a new file there is the whole change."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from types import ModuleType
+from typing import TYPE_CHECKING, Annotated, Any, Union
+
+from pydantic import Field
+
+import search.algorithms
+import search.schedulers
+from search.plugins import Algorithm, Scheduler
+
+
+def discover(folder: ModuleType, base: type[Any]) -> dict[str, type[Any]]:
+    """Import every module of a folder and list its plug-ins by kind, sorted."""
+    found: dict[str, type[Any]] = {}
+    for info in pkgutil.iter_modules(folder.__path__, f"{folder.__name__}."):
+        module = importlib.import_module(info.name)
+        for value in vars(module).values():
+            if isinstance(value, type) and issubclass(value, base) and value.__module__ == module.__name__:
+                found[value.name()] = value
+    return dict(sorted(found.items()))
+
+
+ALGORITHMS: dict[str, type[Algorithm]] = discover(search.algorithms, Algorithm)
+SCHEDULERS: dict[str, type[Scheduler]] = discover(search.schedulers, Scheduler)
+
+if TYPE_CHECKING:
+    AnyAlgorithm = Algorithm
+    AnyScheduler = Scheduler
+else:
+    AnyAlgorithm = Annotated[Union[tuple(ALGORITHMS.values())], Field(discriminator="kind")]  # noqa: UP007
+    AnyScheduler = Annotated[Union[tuple(SCHEDULERS.values())], Field(discriminator="kind")]  # noqa: UP007
