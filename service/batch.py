@@ -1,0 +1,197 @@
+"""What a driver has to store, gathered until it is written in one transaction; the rows of a run's facts."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import save
+from sqlalchemy import delete, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from models.lanes import LaneReport
+from service.database import now
+from service.numbers import exact, finite, plain
+from service.queries.events import NewEvent
+from service.standing import describe_error
+from service.tables import Command, Journal, Model, ModelBlob, Report, Segment, Snapshot, Table, Trial
+from workers.sink import JournalFact, ModelFact, SegmentFact, SnapshotFact
+
+Row = dict[str, Any]
+REPORT_COLUMNS = ["trial", "sequence", "epoch", "objective", "train_loss"]
+
+
+@dataclass
+class Totals:
+    """What the job's row shows of its trials."""
+
+    n_done: int = 0
+    n_epochs: int = 0
+    n_rounds: int = 0
+    best_trial: int | None = None
+    best_objective: float | None = None
+
+
+@dataclass
+class Batch:
+    """Facts that will be written together."""
+
+    trials: dict[int, Row] = field(default_factory=dict)
+    ended: list[int] = field(default_factory=list)
+    segments: list[Row] = field(default_factory=list)
+    reports: list[Row] = field(default_factory=list)
+    snapshots: dict[int, Row] = field(default_factory=dict)
+    journal: list[Row] = field(default_factory=list)
+    models: list[tuple[str, ModelFact]] = field(default_factory=list)
+    commands: list[int] = field(default_factory=list)
+    events: list[NewEvent] = field(default_factory=list)
+
+    def absorb(self, later: Batch) -> None:
+        """Add what came later; for trials and snapshots it takes the place of what was there."""
+        for part in fields(self):
+            mine, theirs = getattr(self, part.name), getattr(later, part.name)
+            if isinstance(mine, dict):
+                mine.update(theirs)
+            else:
+                mine.extend(theirs)
+
+
+def store_rows(session: Session, job_id: str, batch: Batch) -> None:
+    """Write all but models and events. A fact that is there already does no harm."""
+    upsert(session, Trial, [{"job_id": job_id, **row} for row in batch.trials.values()], replace=True)
+    upsert(session, Segment, [{"job_id": job_id, **row} for row in batch.segments])
+    upsert(session, Report, [{"job_id": job_id, **row} for row in batch.reports])
+    upsert(session, Journal, [{"job_id": job_id, **row} for row in batch.journal])
+    upsert(session, Snapshot, [{"job_id": job_id, **row} for row in batch.snapshots.values()], replace=True)
+    for part in _parts(batch.ended):
+        session.execute(delete(Snapshot).where(Snapshot.job_id == job_id, Snapshot.trial.in_(part)))
+    if batch.commands:
+        session.execute(update(Command).where(Command.id.in_(batch.commands)).values(applied_at=now()), **_NO_SYNC)
+
+
+def store_models(session: Session, job_id: str, models: Sequence[tuple[str, ModelFact]]) -> None:
+    """Write models with their packages; the same trial's later one takes the place of the earlier."""
+    for model_id, fact in models:
+        upsert(session, Model, [model_row(job_id, model_id, fact)], replace=True)
+        upsert(session, ModelBlob, [{"model_id": model_id, "package": fact.package}], replace=True)
+
+
+def prune_models(session: Session, job_id: str, keep: int, maximize: bool) -> set[str]:
+    """Delete all but the `keep` best models, and return the ids that stay."""
+    query = select(Model.id, Model.objective, Model.trial).where(Model.job_id == job_id)
+    ranked = sorted(session.execute(query), key=lambda row: model_rank(row.objective, row.trial, maximize))
+    for row in ranked[keep:]:
+        session.execute(delete(Model).where(Model.id == row.id))
+    return {row.id for row in ranked[:keep]}
+
+
+def model_rank(objective: float | None, trial: int, maximize: bool) -> tuple[bool, float, int]:
+    """The sort key of a model or a trial: best first, ties by trial number, no objective last."""
+    value = 0.0 if objective is None else objective
+    return (objective is None, -value if maximize else value, trial)
+
+
+def upsert(session: Session, table: type[Table], rows: Sequence[Row], *, replace: bool = False) -> None:
+    """Insert rows; where the key is there, replace the row or leave it."""
+    if not rows:
+        return
+    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    statement = insert(table)
+    keys = [column.name for column in table.__table__.primary_key]
+    if replace:
+        given = {name: statement.excluded[name] for name in rows[0] if name not in keys}
+        touched = {"updated_at": now()} if "updated_at" in table.__table__.columns else {}
+        statement = statement.on_conflict_do_update(index_elements=keys, set_=given | touched)
+    else:
+        statement = statement.on_conflict_do_nothing(index_elements=keys)
+    session.connection().execute(statement, list(rows))
+
+
+def report_row(round_number: int, segment: int, report: LaneReport) -> Row:
+    """The row of one report: columns to sort by, and the exact values beside them."""
+    numbers = exact((report.train_loss, *report.values))
+    return {
+        "trial": report.lane,
+        "sequence": report.sequence,
+        "segment": segment,
+        "round": round_number,
+        "epoch": report.epoch,
+        "objective": finite(report.values[0]) if report.values else None,
+        "train_loss": finite(report.train_loss),
+        "is_finite": not any(isinstance(number, str) for number in numbers),
+        "values": numbers,
+        "outcome": report.outcome,
+        "error": describe_error(report.error),
+    }
+
+
+def reports_event(round_number: int, rows: Iterable[Row]) -> NewEvent:
+    """The curves of one round, as columns."""
+    table = [[row[name] for name in REPORT_COLUMNS] for row in rows]
+    return NewEvent("reports", {"round": round_number, "columns": REPORT_COLUMNS, "rows": table})
+
+
+def segment_row(fact: SegmentFact) -> Row:
+    """The row of a segment."""
+    return {
+        "trial": fact.trial,
+        "number": fact.index,
+        "sequence": fact.sequence,
+        "source_trial": fact.source_trial,
+        "source_sequence": fact.source_sequence,
+        "source_epoch": fact.source_epoch,
+        "parameters": plain(fact.parameters),
+    }
+
+
+def snapshot_row(fact: SnapshotFact) -> Row:
+    """The row of a snapshot; arrays as safetensors, never as a pickle."""
+    arrays = {name: np.ascontiguousarray(array) for name, array in fact.state.arrays.items()}
+    return {
+        "trial": fact.trial,
+        "sequence": fact.sequence,
+        "segment": fact.segment,
+        "epoch": fact.state.epoch,
+        "n_steps": fact.state.n_steps,
+        "arrays": save(arrays),
+    }
+
+
+def journal_row(number: int, fact: JournalFact) -> Row:
+    """The row of a journal entry."""
+    return {"number": number, "round": fact.round, "kind": fact.kind, "payload": plain(fact.payload)}
+
+
+def model_row(job_id: str, model_id: str, fact: ModelFact) -> Row:
+    """The row of a model, without its package."""
+    return {
+        "id": model_id,
+        "job_id": job_id,
+        "trial": fact.trial,
+        "origin": fact.origin,
+        "epoch": fact.epoch,
+        "sequence": fact.sequence,
+        "objective": finite(fact.objective),
+        "metrics": plain(fact.metrics),
+        "test_metrics": None if fact.test_metrics is None else plain(fact.test_metrics),
+        "card": plain(fact.card),
+        "n_bytes": len(fact.package),
+        "sha256": hashlib.sha256(fact.package).hexdigest(),
+    }
+
+
+def model_event(model_id: str, fact: ModelFact) -> NewEvent:
+    """A model was stored."""
+    told: Mapping[str, Any] = {"trial": fact.trial, "objective": finite(fact.objective), "origin": fact.origin}
+    return NewEvent("model", {"id": model_id, **told})
+
+
+def _parts(numbers: Sequence[int], size: int = 500) -> Iterable[Sequence[int]]:
+    return (numbers[start : start + size] for start in range(0, len(numbers), size))
+
+
+_NO_SYNC: dict[str, Any] = {"execution_options": {"synchronize_session": False}}

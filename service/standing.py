@@ -1,0 +1,125 @@
+"""Running totals of trials and of their job, from the facts of a run. Pure: no SQL."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from models.lanes import LaneError, LaneReport
+from search.trial import TRIAL_ENDED, TrialReason, TrialState
+from service.numbers import exact, plain
+from workers.sink import TrialFact
+
+OUT_OF_THE_RACE = frozenset({TrialState.DIVERGED, TrialState.FAILED})
+TOLD = ("number", "state", "reason", "parameters", "rung", "objective", "best_epoch", "epochs", "parent", "error")
+
+
+@dataclass
+class Standing:
+    """One trial: its state and what its reports add up to. Field names are the columns of its row."""
+
+    number: int
+    state: TrialState = TrialState.PENDING
+    reason: TrialReason = TrialReason.ADMITTED
+    parameters: dict[str, Any] = field(default_factory=dict)
+    rung: int | None = None
+    objective: float | None = None
+    best_sequence: int | None = None
+    best_epoch: int | None = None
+    metrics: list[Any] = field(default_factory=list)
+    epochs: int = 0
+    n_reports: int = 0
+    parent: int | None = None
+    error: dict[str, Any] | None = None
+
+    def change(self, fact: TrialFact) -> None:
+        """Take over a new state."""
+        self.state, self.reason, self.rung = fact.state, fact.reason, fact.rung
+        self.parameters = plain(fact.parameters)
+        self.error = describe_error(fact.error)
+
+    def observe(self, report: LaneReport, maximize: bool) -> bool:
+        """Count a report, unless it has been counted before; the best epoch wins, the earlier one of equals."""
+        if report.sequence <= self.n_reports:
+            return False
+        self.n_reports, self.epochs = report.sequence, report.epoch
+        value = report.values[0] if report.values else math.nan
+        if math.isfinite(value) and (self.objective is None or is_better(value, self.objective, maximize)):
+            self.objective, self.best_sequence, self.best_epoch = value, report.sequence, report.epoch
+            self.metrics = exact(report.values)
+        return True
+
+    def row(self) -> dict[str, Any]:
+        """The columns of the trial's row; values are replaced, never changed, so a shallow copy is a copy."""
+        return dict(vars(self))
+
+    def told(self) -> dict[str, Any]:
+        """The `trial` event: the trial without its metrics."""
+        row = self.row()
+        return {name: row[name] for name in TOLD}
+
+
+@dataclass
+class Standings:
+    """All trials of one job, with the leader and the totals that its row shows."""
+
+    maximize: bool
+    n_epochs: int = 0
+    trials: dict[int, Standing] = field(default_factory=dict)
+    done: set[int] = field(default_factory=set)
+    leader: int | None = None
+
+    def __post_init__(self) -> None:
+        self.done = {trial.number for trial in self.trials.values() if trial.state in TRIAL_ENDED}
+        self._elect(self.trials.values())
+
+    def change(self, fact: TrialFact) -> None:
+        """Take over a trial's new state; one that diverged or failed leaves the race."""
+        trial = self.of(fact.number)
+        trial.change(fact)
+        if trial.state in TRIAL_ENDED:
+            self.done.add(trial.number)
+        if self.leader == trial.number and trial.state in OUT_OF_THE_RACE:
+            self.leader = None
+            self._elect(self.trials.values())
+
+    def observe(self, report: LaneReport) -> None:
+        """Count a report of the trial that its lane carries."""
+        trial = self.of(report.lane)
+        if trial.observe(report, self.maximize):
+            self.n_epochs += report.outcome != "failed"
+            self._elect([trial])
+
+    def of(self, number: int) -> Standing:
+        """The standing of one trial, new if it was not known."""
+        return self.trials.setdefault(number, Standing(number))
+
+    @property
+    def best_objective(self) -> float | None:
+        """The leader's objective."""
+        return None if self.leader is None else self.trials[self.leader].objective
+
+    def _elect(self, candidates: Iterable[Standing]) -> None:
+        for trial in candidates:
+            if trial.objective is not None and trial.state not in OUT_OF_THE_RACE and self._leads(trial):
+                self.leader = trial.number
+
+    def _leads(self, trial: Standing) -> bool:
+        best = self.best_objective
+        if best is None or self.leader is None or trial.objective is None:
+            return True
+        if trial.objective == best:
+            return trial.number < self.leader
+        return is_better(trial.objective, best, self.maximize)
+
+
+def is_better(value: float, other: float, maximize: bool) -> bool:
+    """Whether `value` beats `other`."""
+    return value > other if maximize else value < other
+
+
+def describe_error(error: LaneError | None) -> dict[str, Any] | None:
+    """A lane's error as JSON."""
+    return None if error is None else asdict(error)
