@@ -19,10 +19,13 @@ def discover(folder: ModuleType, base: type[Any]) -> dict[str, type[Any]]:
     found: dict[str, type[Any]] = {}
     for info in pkgutil.iter_modules(folder.__path__, f"{folder.__name__}."):
         module = importlib.import_module(info.name)
-        for value in vars(module).values():
-            if isinstance(value, type) and issubclass(value, base) and value.__module__ == module.__name__:
-                found[value.name()] = value
+        own: list[Any] = [value for value in vars(module).values() if _is_own(value, module)]
+        found.update({value.name(): value for value in own if issubclass(value, base)})
     return dict(sorted(found.items()))
+
+
+def _is_own(value: Any, module: ModuleType) -> bool:
+    return isinstance(value, type) and value.__module__ == module.__name__
 
 
 ALGORITHMS: dict[str, type[Algorithm]] = discover(search.algorithms, Algorithm)
