@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
-from models.table import MAX_COLUMNS, MAX_ROWS, Column, TableError, TableLimitError
+from models.table import MAX_COLUMNS, MAX_NAME_LENGTH, MAX_ROWS, Column, TableError, TableLimitError
 
 NULLS = ("", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "-nan", "-NaN", "null", "NULL", "Null", "None", "none", "?")
 """Fields that mean a missing value, spaces around them aside."""
@@ -33,7 +33,7 @@ def read_csv(file: BinaryIO) -> dict[str, Column]:
 
 
 def check_names(names: list[str]) -> None:
-    """Refuse too many columns, and names that are empty or stand twice.
+    """Refuse too many columns, and names that are empty, very long or stand twice.
 
     Raises: TableError, TableLimitError.
     """
@@ -43,6 +43,8 @@ def check_names(names: list[str]) -> None:
     for position, name in enumerate(names, start=1):
         if not name.strip():
             raise TableError(f"column {position} of {len(names)} has no name", 1)
+        if len(name) > MAX_NAME_LENGTH:
+            raise TableError(f"the name of column {position}, {name[:40]!r}..., is longer than {MAX_NAME_LENGTH}", 1)
         if name.strip() in seen:
             raise TableError(f"the column name {name.strip()!r} stands twice in the header", 1)
         seen.add(name.strip())

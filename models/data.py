@@ -83,6 +83,8 @@ def _read_parquet(file: BinaryIO) -> dict[str, Column]:
         _check_footer(parquet)
         table = parquet.read(use_threads=False)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError, pa.ArrowKeyError, OSError) as error:
+        if getattr(error, "errno", None) is not None:  # the disk's fault, not the file's
+            raise
         reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
         raise TableError(f"the file cannot be read as Parquet: {reason}") from None
     if table.num_rows == 0:

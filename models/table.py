@@ -15,6 +15,11 @@ from models.schema import MAX_CLASSES, ColumnKind, ColumnSchema, TableSchema
 
 MAX_ROWS = 2_000_000
 MAX_COLUMNS = 10_000
+MAX_NAME_LENGTH = 500
+MAX_LISTED = 200_000
+"""Classes that the columns of a table list in total: a wide table lists fewer for each."""
+MAX_TEXT_LENGTH = 200
+"""Longer texts are cut as an example, and are no classes."""
 N_EXAMPLES = 5
 
 Column = NDArray[Any]
@@ -50,7 +55,8 @@ class Table:
     @cached_property
     def schema(self) -> TableSchema:
         """Describe every column: kind, missing values, distinct values, range, examples."""
-        described = [_describe(name, column) for name, column in self.columns.items()]
+        n_listed = min(MAX_CLASSES, MAX_LISTED // max(len(self.columns), 1))
+        described = [_describe(name, column, n_listed) for name, column in self.columns.items()]
         return TableSchema(rows=self.n_rows, columns=described)
 
 
@@ -90,12 +96,12 @@ def column_kind(column: Column) -> ColumnKind:
     return "boolean" if isinstance(present[0], bool) else "categorical"
 
 
-def _describe(name: str, column: Column) -> ColumnSchema:
+def _describe(name: str, column: Column, n_listed: int) -> ColumnSchema:
     missing = missing_mask(column)
     values, counts = distinct_values(column)
     kind = column_kind(column)
     numeric = kind == "numeric"
-    listed = 0 < len(values) <= MAX_CLASSES
+    listed = 0 < len(values) <= n_listed and not any(_is_long(value) for value in values)
     return ColumnSchema(
         name=name,
         kind=kind,
@@ -104,7 +110,15 @@ def _describe(name: str, column: Column) -> ColumnSchema:
         integral=numeric and all(value.is_integer() for value in values),
         minimum=values[0] if numeric else None,
         maximum=values[-1] if numeric else None,
-        examples=[plain_value(value) for value in column[~missing][:N_EXAMPLES].tolist()],
+        examples=[_example(value) for value in column[~missing][:N_EXAMPLES].tolist()],
         classes=[plain_value(value) for value in values] if listed else None,
         counts=counts if listed else None,
     )
+
+
+def _is_long(value: Any) -> bool:
+    return isinstance(value, str) and len(value) > MAX_TEXT_LENGTH
+
+
+def _example(value: Any) -> Any:
+    return value[:MAX_TEXT_LENGTH] + "..." if _is_long(value) else plain_value(value)
