@@ -1,0 +1,55 @@
+/** The best model of a job: its metrics, its downloads and a small form that predicts with it. */
+
+import { api, downloadUrl } from "../api.js";
+import { el } from "../dom.js";
+import { bytes, number, words } from "../format.js";
+import { panel, problemBox } from "./parts.js";
+import { predictForm } from "./predict_form.js";
+
+function metricsTable(model) {
+  const test = model.test_metrics ?? null;
+  const names = [...new Set([...Object.keys(model.metrics ?? {}), ...Object.keys(test ?? {})])];
+  return el("table", { class: "metrics" },
+    el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "metric"), el("th", { scope: "col" }, "validation"),
+      test ? el("th", { scope: "col" }, "test") : null)),
+    el("tbody", {}, names.map((name) => el("tr", {}, el("th", { scope: "row" }, words(name)),
+      el("td", { class: "num" }, number(model.metrics?.[name])),
+      test ? el("td", { class: "num" }, number(test[name])) : null))));
+}
+
+function downloads(model) {
+  const formats = model.formats ?? ["package", "safetensors"];
+  return el("div", { class: "downloads" }, formats.map((format) =>
+    el("a", { class: "button small", href: downloadUrl(model.id, format), download: true },
+      `Download ${format}`, format === "package" && model.n_bytes ? el("span", { class: "muted" }, bytes(model.n_bytes)) : null)));
+}
+
+function content(trial, model) {
+  const about = `Trial ${trial.number}, epoch ${model.epoch ?? trial.best_epoch}`;
+  return [el("p", { class: "muted" }, about), metricsTable(model), downloads(model), predictForm(model)];
+}
+
+/** The card; it loads the winner whenever the job names another one. */
+export function bestCard(race) {
+  const body = el("div", {}, el("p", { class: "muted" }, "The best model appears here once the first trial has finished."));
+  const node = panel("Best model", { kind: "best-panel" }, body);
+  let shown = null;
+  const load = async () => {
+    try {
+      const best = await api.best(race.job.id);
+      const model = { ...best.model, ...(await api.model(best.model.id)) };
+      body.replaceChildren(...content(best.trial, model));
+    } catch (problem) {
+      if (problem.code !== "no-model") body.replaceChildren(problemBox(problem));
+      shown = null;
+    }
+  };
+  node.update = () => {
+    const wanted = race.job.best?.model ?? null;
+    if (!wanted || wanted === shown) return;
+    shown = wanted;
+    load();
+  };
+  node.update();
+  return node;
+}

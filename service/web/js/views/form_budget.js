@@ -1,0 +1,31 @@
+/** The form's section on budget, objective and early stopping. */
+
+import { el } from "../dom.js";
+import { words } from "../format.js";
+import { field, select } from "./fields.js";
+
+const numeric = (value, more = {}) => el("input", { type: "number", value, inputmode: "decimal", ...more });
+const read = (control) => (control.value === "" ? null : Number(control.value));
+
+/** The section. `metrics`: names by task. */
+export function budgetSection(metrics) {
+  const trials = numeric(64, { min: 1, step: 1 });
+  const epochs = numeric(20, { min: 1, step: 1 });
+  const seconds = numeric("", { min: 1, placeholder: "no limit" });
+  const patience = numeric("", { min: 1, step: 1, placeholder: "off" });
+  const seed = numeric("", { min: 0, step: 1, placeholder: "0" });
+  const objective = select([["", "by task"], ...metrics.map((metric) =>
+    [metric.name, `${words(metric.name)} (${metric.maximize ? "higher" : "lower"} is better)`])], "");
+  const node = el("div", { class: "field-grid" },
+    field("Trials", trials, { path: "budget.trials" }),
+    field("Epochs per trial", epochs, { path: "budget.epochs_per_trial", hint: "At most; a scheduler stops the slow ones." }),
+    field("Seconds", seconds, { path: "budget.seconds" }),
+    field("Patience", patience, { path: "early_stopping.patience", hint: "Epochs without progress." }),
+    field("Objective", objective, { path: "objective" }),
+    field("Seed", seed, { path: "seed" }));
+  node.read = () => ({
+    budget: { trials: read(trials), epochs_per_trial: read(epochs), seconds: read(seconds) },
+    patience: read(patience), seed: read(seed), objective: objective.value || null,
+  });
+  return node;
+}

@@ -1,0 +1,113 @@
+/** One job, live: loads it, follows its events, and tells each part what changed. The parts draw themselves. */
+
+import { api, followEvents } from "../api.js";
+import { copyButton, el, onFrame, toast } from "../dom.js";
+import { applyEvents, createRace, JOB_ENDED } from "../state.js";
+import { bestCard } from "./best_card.js";
+import { jobHeader } from "./job_header.js";
+import { panel, problemBox } from "./parts.js";
+import { coordinatesPanel, historyPanel, racePanel } from "./race.js";
+import { trialsTable } from "./trials_table.js";
+
+function notesPanel(race) {
+  const list = el("ul", { class: "notes" });
+  const node = panel("Notes", { kind: "notes-panel" }, list);
+  node.update = () => {
+    node.hidden = !race.notes.length;
+    for (const note of race.notes.slice(list.children.length)) {
+      list.append(el("li", {}, el("code", {}, note.code), " ", note.message,
+        note.trial !== null && note.trial !== undefined ? el("span", { class: "muted" }, ` (trial ${note.trial})`) : null));
+    }
+  };
+  node.update();
+  return node;
+}
+
+function specPanel(race) {
+  const text = () => JSON.stringify(race.job.resolved_spec ?? race.job.spec, null, 2);
+  const pre = el("pre", { tabindex: "0", "aria-label": "Resolved spec" });
+  const node = el("details", { class: "panel spec" },
+    el("summary", {}, el("h2", {}, "Resolved spec")), el("div", { class: "code-box" }, copyButton(text), pre));
+  node.addEventListener("toggle", () => (pre.textContent = text()));
+  return node;
+}
+
+/** Everything on the page, with the parts of the state each one listens to. */
+function buildParts(race, act) {
+  const shared = { hovered: null, listeners: [] };
+  const point = (number) => {
+    if (shared.hovered === number) return;
+    shared.hovered = number;
+    for (const listener of shared.listeners) listener(number);
+  };
+  const race_ = racePanel(race, point);
+  shared.listeners.push(race_.highlight);
+  const table = trialsTable(race, point);
+  return [
+    [jobHeader(race, act), ["job", "trials"]],
+    [race_, ["curves"]],
+    [historyPanel(race, point), ["curves"]],
+    [bestCard(race), ["models", "job"]],
+    [coordinatesPanel(race, point), ["trials"]],
+    [table, ["trials", "curves", "job"]],
+    [notesPanel(race), ["notes"]],
+    [specPanel(race), []],
+  ];
+}
+
+function arrangePage(parts) {
+  const [header, race, history, best, coordinates, table, notes, spec] = parts.map(([node]) => node);
+  return [header, race, el("div", { class: "columns" }, history, best), table, coordinates, notes, spec];
+}
+
+/** Show job `id` in `main`; returns what ends it. */
+export function showJob(main, id) {
+  const ends = [];
+  let closed = false;
+  main.append(el("div", { class: "loading", "aria-busy": "true" }, "Loading …"));
+
+  const start = async () => {
+    const job = await api.job(id);
+    if (closed) return;
+    document.title = `${job.name || job.id} · Regatta`;
+    const race = createRace(job);
+    let stop = () => {};
+    const act = async (verb) => {
+      try {
+        const answer = await api.act(id, verb);
+        applyChange([{ type: "job", id: 0, data: answer }]);
+        if (verb === "resume") follow();
+      } catch (problem) {
+        toast(problem.message, "bad");
+      }
+    };
+    const parts = buildParts(race, act);
+    const dirty = new Set();
+    const draw = onFrame(() => {
+      for (const [node, listens] of parts) if (listens.some((part) => dirty.has(part))) node.update();
+      dirty.clear();
+    });
+    const applyChange = (events) => {
+      for (const part of applyEvents(race, events)) dirty.add(part);
+      draw();
+    };
+    const follow = () => {
+      stop();
+      stop = followEvents(id, {
+        cursor: () => race.cursor,
+        onEvents: applyChange,
+        onLive: (live) => main.classList.toggle("offline", !live && !JOB_ENDED.has(race.job.state)),
+        isOver: () => JOB_ENDED.has(race.job.state),
+      });
+    };
+    main.replaceChildren(...arrangePage(parts));
+    follow();
+    ends.push(() => stop(), ...parts.map(([node]) => () => node.close?.()));
+  };
+  start().catch((problem) => main.replaceChildren(problemBox(problem)));
+  return () => {
+    closed = true;
+    main.classList.remove("offline");
+    for (const end of ends) end();
+  };
+}
