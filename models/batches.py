@@ -1,0 +1,95 @@
+"""The rows of a job on the device: an epoch's shuffled batches and the validation rows. No networks.
+
+Batches are padded to BATCH_MULTIPLE rows and the last one is filled up; padded rows are zero and weigh 0.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from models.lanes import PackData
+from models.layout import BATCH_MULTIPLE, WIDTH_MULTIPLE, Floats, round_up
+
+VALIDATION_ROWS = 256
+
+
+@dataclass(frozen=True)
+class Batches:
+    """One epoch in its order.
+
+    Shapes: S steps; x [S, B, D], target and weight [S, B, C], all padded; `shares` S parts of 1.
+    """
+
+    x: Tensor
+    target: Tensor
+    weight: Tensor
+    shares: list[float]
+
+
+def batch_order(n_rows: int, seed: int, epoch: int, batch_size: int) -> NDArray[np.int64]:
+    """Return the order of the training rows in one epoch: the same for all lanes of that age and batch size."""
+    return np.random.default_rng([seed & (2**63 - 1), epoch, batch_size]).permutation(n_rows)
+
+
+class Rows:
+    """All rows of a job, kept on the device."""
+
+    def __init__(self, data: PackData, seed: int, device: torch.device, dtype: torch.dtype) -> None:
+        self.seed, self.device, self.dtype = seed, device, dtype
+        self.n_train, self.n_valid = len(data.x_train), len(data.x_valid)
+        self.task, self.n_outputs = data.task, data.n_outputs
+        self._x = self._load(_padded(data.x_train, self.n_train + 1))
+        self._target = self._load(_padded(_targets(data, data.y_train), self.n_train + 1))
+        chunk = min(VALIDATION_ROWS, round_up(self.n_valid, BATCH_MULTIPLE))
+        x_valid = self._load(_padded(data.x_valid, round_up(self.n_valid, chunk)))
+        self.x_valid = x_valid.view(-1, chunk, x_valid.shape[1])
+        self._cached: tuple[tuple[int, int], Batches] | None = None
+
+    def _load(self, array: Floats) -> Tensor:
+        return torch.from_numpy(array).to(self.device, self.dtype)
+
+    def epoch(self, epoch: int, batch_size: int) -> Batches:
+        """Gather the batches of one epoch; the last one asked for is kept for the next group of lanes."""
+        if self._cached is None or self._cached[0] != (epoch, batch_size):
+            self._cached = None  # free the old one first
+            self._cached = (epoch, batch_size), self._gather(epoch, batch_size)
+        return self._cached[1]
+
+    def _gather(self, epoch: int, batch_size: int) -> Batches:
+        order = batch_order(self.n_train, self.seed, epoch, batch_size)
+        n_steps = -(-self.n_train // batch_size)
+        index = np.full((n_steps, round_up(batch_size, BATCH_MULTIPLE)), self.n_train)
+        counts = [min(batch_size, self.n_train - step * batch_size) for step in range(n_steps)]
+        for step, count in enumerate(counts):
+            index[step, :count] = order[step * batch_size : step * batch_size + count]
+        where = torch.from_numpy(index).to(self.device)
+        weight = np.zeros((*index.shape, self._target.shape[1]))
+        per_row = self.n_outputs if self.task == "regression" else 1
+        for step, count in enumerate(counts):
+            columns = weight.shape[2] if self.task == "multiclass" else self.n_outputs
+            weight[step, :count, :columns] = 1 / (count * per_row)
+        shares = [count / self.n_train for count in counts]
+        return Batches(self._x[where], self._target[where], self._load(weight), shares)
+
+
+def _padded(array: Floats, n_rows: int) -> Floats:
+    padded = np.zeros((n_rows, round_up(array.shape[1], WIDTH_MULTIPLE)), array.dtype)
+    padded[: array.shape[0], : array.shape[1]] = array
+    return padded
+
+
+def _targets(data: PackData, y: Floats) -> Floats:
+    """Targets as columns: numbers, a 0/1 column, or one column per class.
+
+    Shapes: [N, C].
+    """
+    if data.task == "regression":
+        return y
+    if data.task == "binary":
+        return y[:, None].astype(np.float32)
+    return np.eye(data.n_outputs, dtype=np.float32)[y]

@@ -1,0 +1,71 @@
+"""How much memory a lane needs and how much the device has. No placement."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import torch
+
+from models.batches import VALIDATION_ROWS
+from models.dropout import steps_per_chunk
+from models.hyper import Hyperparameters
+from models.layout import BATCH_MULTIPLE, Layout, round_up
+
+ROWS_PER_LANE = (
+    9  # parameters, gradients, two moments, best; a copy of all but two of these to undo a failed epoch; scratch
+)
+
+
+class OutOfDeviceMemory(MemoryError):
+    """A lane or a group of lanes needs more memory than the device has left."""
+
+
+def bytes_needed(hyper: Hyperparameters, layout: Layout, n_train: int, itemsize: int) -> int:
+    """Estimate the bytes that one lane takes while it trains, from above."""
+    hidden = layout.padded[1:-1]
+    batch_rows = round_up(min(hyper.batch_size, n_train), BATCH_MULTIPLE)
+    activations = batch_rows * (2 * sum(hidden) + 2 * max(hidden, default=0) + 4 * layout.padded[-1])
+    masks = steps_per_chunk(batch_rows, hidden) * batch_rows * sum(hidden) if hyper.dropout else 0
+    validation = VALIDATION_ROWS * sum(layout.padded[1:])
+    return itemsize * (ROWS_PER_LANE * layout.size + activations + masks + validation)
+
+
+def bytes_available(device: torch.device) -> int:
+    """Return the bytes that can still be allocated on the device."""
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return min(_machine_bytes(), _container_bytes())
+
+
+def _machine_bytes() -> int:
+    """Memory that Linux can free for us; where it does not say, pages that are free as they are."""
+    meminfo = Path("/proc/meminfo")
+    if meminfo.exists():
+        for line in meminfo.read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def _container_bytes() -> int:
+    """What a cgroup v2 limit leaves, page cache counted as free; without a limit, no bound."""
+    group = Path("/sys/fs/cgroup")
+    try:
+        limit, used = (group / "memory.max").read_text().strip(), int((group / "memory.current").read_text())
+        cache = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+    except OSError:
+        return 2**63
+    return 2**63 if limit == "max" else int(limit) - used + int(cache.get("inactive_file", 0))
+
+
+def check_capacity(needed: int, available: int, what: str) -> None:
+    """Refuse politely what would wake the out-of-memory killer.
+
+    Raises: OutOfDeviceMemory, with both figures.
+    """
+    if needed > available:
+        raise OutOfDeviceMemory(
+            f"{what} needs {needed / 2**20:,.0f} MiB, the device has {available / 2**20:,.0f} MiB left"
+        )

@@ -1,0 +1,124 @@
+"""Where the numbers of one lane lie in its flat row, padded widths included. No training, no device.
+
+Row of a lane: weight [I, O] then bias [O] of every layer, all widths padded to WIDTH_MULTIPLE. The padding is exactly
+zero and stays so. It is there for the bits: see docs/decisions/0002-padding.md.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from models.hyper import Hyperparameters
+from models.lanes import Layers
+from models.ops import OPS, Initialisation
+
+WIDTH_MULTIPLE = 16
+BATCH_MULTIPLE = 16
+LANE_MULTIPLE = 1  # a machine whose products depend on the number of lanes needs 8: benchmarks/bits.py tells
+
+Floats = NDArray[Any]
+
+
+def round_up(n: int, multiple: int) -> int:
+    """Return the smallest multiple that is at least n."""
+    return -(-n // multiple) * multiple
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The widths of one network, inputs first, outputs last."""
+
+    widths: tuple[int, ...]
+
+    @classmethod
+    def of(cls, hyper: Hyperparameters, n_inputs: int, n_outputs: int) -> Layout:
+        """Derive the layout from hyperparameters and data shapes alone."""
+        return cls((n_inputs, *hyper.widths, n_outputs))
+
+    @cached_property
+    def padded(self) -> tuple[int, ...]:
+        return tuple(round_up(width, WIDTH_MULTIPLE) for width in self.widths)
+
+    @cached_property
+    def size(self) -> int:
+        """Length of a padded row."""
+        return sum(i * o + o for i, o in pairwise(self.padded))
+
+    @property
+    def n_parameters(self) -> int:
+        """Length of an unpadded row."""
+        return sum(i * o + o for i, o in pairwise(self.widths))
+
+    def views(self, rows: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Return weight and bias of every layer as views of the rows.
+
+        Shapes: rows [K, size] -> (weight [K, I, O], bias [K, O]) of every layer.
+        """
+        views, start = [], 0
+        for i, o in pairwise(self.padded):
+            weight = rows[:, start : start + i * o].view(-1, i, o)
+            bias = rows[:, start + i * o : start + i * o + o]
+            views.append((weight, bias))
+            start += i * o + o
+        return views
+
+    def _blocks(self, row: Floats) -> list[tuple[Floats, Floats]]:
+        """Views of the unpadded parts of a padded row."""
+        blocks, start = [], 0
+        for (i, o), (real_i, real_o) in zip(pairwise(self.padded), pairwise(self.widths), strict=True):
+            weight = row[start : start + i * o].reshape(i, o)[:real_i, :real_o]
+            bias = row[start + i * o : start + i * o + real_o]
+            blocks.append((weight, bias))
+            start += i * o + o
+        return blocks
+
+    def pack(self, flat: Floats, name: str = "parameters") -> Floats:
+        """Spread unpadded numbers over a padded row.
+
+        Raises: ValueError if there are more or fewer numbers than this network has.
+        """
+        if flat.shape != (self.n_parameters,):
+            raise ValueError(
+                f"{name} of a state has shape {flat.shape}; widths {self.widths} need ({self.n_parameters},)"
+            )
+        row, start = np.zeros(self.size, flat.dtype), 0
+        for block in (part for pair in self._blocks(row) for part in pair):
+            block[...] = flat[start : start + block.size].reshape(block.shape)
+            start += block.size
+        return row
+
+    def unpack(self, row: Floats) -> Floats:
+        """Return the unpadded numbers of a padded row, a copy."""
+        return np.concatenate([part.ravel() for pair in self._blocks(row) for part in pair])
+
+    def layers(self, row: Floats) -> Layers:
+        """Return unpadded weights and biases of a padded row, copies in float32."""
+        return [(weight.astype(np.float32), bias.astype(np.float32)) for weight, bias in self._blocks(row)]
+
+    def draw(self, seed: int, hidden: str) -> Floats:
+        """Draw a padded row: uniform by He or Glorot as the hidden activation asks, Glorot for the last layer.
+
+        Drawn in float64 on the CPU with the unpadded shapes: the same on every device, whatever the padding.
+        """
+        generator = torch.Generator().manual_seed(seed & (2**63 - 1))
+        row = np.zeros(self.size)
+        blocks = self._blocks(row)
+        for depth, (weight, _) in enumerate(blocks):
+            kind: Initialisation = OPS[hidden].initialisation if depth < len(blocks) - 1 else "glorot"
+            uniform = torch.rand(weight.shape, generator=generator, dtype=torch.float64).numpy()
+            weight[...] = (2 * uniform - 1) * _bound(kind, *weight.shape)
+        return row
+
+
+def _bound(kind: Initialisation, n_in: int, n_out: int) -> float:
+    """Source: He et al. 2015 eq. 10 and Glorot and Bengio 2010 eq. 16, as in torch.nn.init."""
+    return math.sqrt(6 / n_in) if kind == "he" else math.sqrt(6 / (n_in + n_out))

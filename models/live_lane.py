@@ -1,0 +1,115 @@
+"""One live lane: its age, its rows of numbers, its early-stopping memory. No arithmetic on weights."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.hyper import Hyperparameters
+from models.lanes import LaneError, LaneReport, LaneStart, LaneState, Layers, Outcome
+from models.layout import Layout
+from models.optim import STATE_ROWS
+
+if TYPE_CHECKING:
+    from models.group import Group
+
+PARAMETERS, BEST = "parameters", "best"
+
+
+@dataclass(eq=False)
+class Lane:
+    """`rows` are views into its group's buffers while it has one, else its own; each [size], padded.
+
+    `best` is True once the row "best" holds something; `earlier_best` are best weights of another shape.
+    """
+
+    number: int
+    hyper: Hyperparameters
+    seed: int
+    layout: Layout
+    sequence: int
+    epoch: int = 0
+    n_steps: int = 0
+    best_value: float | None = None
+    n_since_best: int = 0
+    rows: dict[str, Tensor] = field(default_factory=dict)
+    has_best: bool = False
+    earlier_best: Layers | None = None
+    outcome: Outcome | None = None
+    group: Group | None = None
+
+    @property
+    def state_names(self) -> tuple[str, ...]:
+        """Rows that are its state: what a copy of it copies."""
+        return (PARAMETERS, *STATE_ROWS[self.hyper.optimizer])
+
+    def note(self, values: Sequence[float], maximize: bool) -> bool:
+        """Take in the objective of one epoch, values[0]; say whether it is the best so far."""
+        better = self.best_value is None or (values[0] > self.best_value if maximize else values[0] < self.best_value)
+        self.n_since_best = 0 if better else self.n_since_best + 1
+        if better:
+            self.best_value = values[0]
+        return better
+
+    def save(self) -> LaneState:
+        """Copy all that training needs to go on, unpadded.
+
+        Raises: ValueError for a lane that failed before it had weights.
+        """
+        if not self.rows:
+            raise ValueError(f"lane {self.number} failed to start and has no state to save")
+        arrays = {name: self.layout.unpack(self.rows[name].cpu().numpy()) for name in self.state_names}
+        return LaneState(self.epoch, self.n_steps, arrays)
+
+    def best_layers(self) -> Layers | None:
+        if not self.has_best:
+            return self.earlier_best
+        return self.layout.layers(self.rows[BEST].cpu().numpy())
+
+    def settle(self) -> None:
+        """Move out of a group into rows of its own, so that the group's buffers can go."""
+        self.rows = {name: row.clone() for name, row in self.rows.items()}
+        self.group = None
+
+    def fail(self, error: LaneError, n_values: int) -> LaneReport:
+        """End as failed; its weights keep the age that they had."""
+        self.outcome = "failed"
+        self.sequence += 1
+        values = (math.nan,) * n_values
+        return LaneReport(self.number, self.sequence, self.epoch, math.nan, values, "failed", error)
+
+
+def admit(start: LaneStart, layout: Layout, like: Tensor) -> Lane:
+    """Build a lane with fresh weights or with those of a state.
+
+    Raises: ValueError if the state does not fit the hyperparameters.
+    """
+    lane = Lane(start.lane, start.hyper, start.seed, layout, start.sequence)
+    lane.best_value, lane.n_since_best = start.best_value, start.n_since_best
+    if start.state is None:
+        arrays = {PARAMETERS: layout.draw(start.seed, start.hyper.activation)}
+    else:
+        lane.epoch, lane.n_steps = start.state.epoch, start.state.n_steps
+        arrays = {name: layout.pack(array, name) for name, array in start.state.arrays.items()}
+    for name in (*lane.state_names, BEST):
+        lane.rows[name] = _row(arrays.get(name), layout.size, like)
+    return lane
+
+
+def _row(array: np.ndarray | None, size: int, like: Tensor) -> Tensor:
+    return like.new_zeros(size) if array is None else torch.from_numpy(array).to(like)
+
+
+def keep_best(lane: Lane, before: Lane) -> None:
+    """Let a lane that was started again keep the best weights it had."""
+    if before.has_best and before.layout == lane.layout:
+        lane.rows[BEST] = before.rows[BEST].clone()
+        lane.has_best = True
+    else:
+        lane.earlier_best = before.best_layers()

@@ -1,0 +1,141 @@
+"""Validation metrics of all lanes at once, by scikit-learn's scorer names and definitions. No losses.
+
+A lane whose outputs are not all finite has NaN for every metric.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from models.lanes import PackData, Task
+
+CLASSIFICATION: frozenset[Task] = frozenset({"binary", "multiclass"})
+REGRESSION: frozenset[Task] = frozenset({"regression"})
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Predictions of K lanes beside the truth, float64.
+
+    Shapes: regression: predicted [K, N, C] and truth [N, C] in raw units. Classification: predicted [K, N, classes] are
+    log probabilities, truth [N] class indices.
+    """
+
+    predicted: Tensor
+    truth: Tensor
+
+
+@dataclass(frozen=True)
+class Metric:
+    compute: Callable[[Answers], Tensor]
+    tasks: frozenset[Task]
+    maximize: bool
+
+
+def mean_squared_error(answers: Answers) -> Tensor:
+    return (answers.predicted - answers.truth).square().mean((1, 2))
+
+
+def root_mean_squared_error(answers: Answers) -> Tensor:
+    """Several targets: the mean of their roots, as scikit-learn has it."""
+    return (answers.predicted - answers.truth).square().mean(1).sqrt().mean(1)
+
+
+def mean_absolute_error(answers: Answers) -> Tensor:
+    return (answers.predicted - answers.truth).abs().mean((1, 2))
+
+
+def r2(answers: Answers) -> Tensor:
+    """Several targets: their uniform average. A constant target scores 1 if met exactly, else 0."""
+    residual = (answers.predicted - answers.truth).square().sum(1)
+    total = (answers.truth - answers.truth.mean(0)).square().sum(0).expand_as(residual)
+    constant = torch.where(residual == 0, 1.0, torch.zeros_like(residual))
+    return torch.where(total == 0, constant, 1 - residual / total).mean(1)
+
+
+def log_loss(answers: Answers) -> Tensor:
+    """Probabilities are clipped to [eps, 1 - eps] of float64."""
+    index = answers.truth.expand(len(answers.predicted), -1).unsqueeze(2)
+    eps = torch.finfo(torch.float64).eps
+    return -answers.predicted.gather(2, index).clamp(np.log(eps), np.log1p(-eps)).mean((1, 2))
+
+
+def _hits(answers: Answers) -> Tensor:
+    return (answers.predicted.argmax(2) == answers.truth).double()
+
+
+def accuracy(answers: Answers) -> Tensor:
+    return _hits(answers).mean(1)
+
+
+def balanced_accuracy(answers: Answers) -> Tensor:
+    """Mean recall of the classes that occur in the truth."""
+    counts = torch.bincount(answers.truth)
+    weight = (1 / counts.double())[answers.truth] / (counts > 0).sum()
+    return (_hits(answers) * weight).sum(1)
+
+
+def roc_auc(answers: Answers) -> Tensor:
+    """Binary: the share of (positive, negative) pairs in the right order, ties counting half.
+
+    One class only: NaN.
+    """
+    scores, positive = answers.predicted[:, :, 1], answers.truth == 1
+    above = scores[:, positive].contiguous()
+    below = scores[:, ~positive].sort(1).values
+    places = torch.searchsorted(below, above) + torch.searchsorted(below, above, right=True)
+    return places.double().mean(1) / (2 * below.shape[1])
+
+
+METRICS: dict[str, Metric] = {
+    "mean_squared_error": Metric(mean_squared_error, REGRESSION, maximize=False),
+    "root_mean_squared_error": Metric(root_mean_squared_error, REGRESSION, maximize=False),
+    "mean_absolute_error": Metric(mean_absolute_error, REGRESSION, maximize=False),
+    "r2": Metric(r2, REGRESSION, maximize=True),
+    "log_loss": Metric(log_loss, CLASSIFICATION, maximize=False),
+    "accuracy": Metric(accuracy, CLASSIFICATION, maximize=True),
+    "balanced_accuracy": Metric(balanced_accuracy, CLASSIFICATION, maximize=True),
+    "roc_auc": Metric(roc_auc, frozenset({"binary"}), maximize=True),
+}
+
+
+class Judge:
+    """Scores outputs of lanes on the validation rows of one job."""
+
+    def __init__(self, data: PackData, names: Sequence[str], device: torch.device) -> None:
+        self._metrics = [_find(name, data.task) for name in names]
+        self.task, self.n_outputs, self.n_rows = data.task, data.n_outputs, len(data.y_valid)
+        self._mean, self._scale = (torch.from_numpy(a).to(device) for a in (data.target_mean, data.target_scale))
+        truth = torch.from_numpy(data.y_valid).to(device)
+        self._truth = truth.double() * self._scale + self._mean if data.task == "regression" else truth
+
+    def score(self, outputs: Tensor) -> NDArray[np.float64]:
+        """Score raw outputs of the last layer, padding included.
+
+        Shapes: outputs [K, N, C] -> [K, metrics].
+        """
+        real = outputs[:, : self.n_rows, : self.n_outputs].double()
+        answers = Answers(self._predict(real), self._truth)
+        values = torch.stack([metric.compute(answers) for metric in self._metrics], 1)
+        finite = torch.isfinite(real).all(2).all(1)
+        return np.where(finite.cpu().numpy()[:, None], values.cpu().numpy(), np.nan)
+
+    def _predict(self, real: Tensor) -> Tensor:
+        if self.task == "regression":
+            return real * self._scale + self._mean
+        if self.task == "binary":
+            return torch.nn.functional.logsigmoid(torch.cat([-real, real], 2))
+        return torch.log_softmax(real, 2)
+
+
+def _find(name: str, task: Task) -> Metric:
+    allowed = [known for known, metric in METRICS.items() if task in metric.tasks]
+    if name not in allowed:
+        raise ValueError(f"{name!r} is no metric for {task}; allowed are {', '.join(allowed)}")
+    return METRICS[name]

@@ -1,0 +1,154 @@
+"""Pack: many MLPs trained as one on one device. Lanes come, train, are saved, go. No Ray, no trials.
+
+A lane's numbers are a function of (data, settings.seed, its LaneStart, number of epochs), never of its neighbours, its
+place, or how calls cut the epochs: one MLP alone is a pack of one. The arithmetic is in `models.group`.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterable, Mapping, Sequence
+
+import torch
+
+from models.batches import Rows
+from models.capacity import bytes_available, bytes_needed, check_capacity
+from models.group import Bench, Group, GroupKey, sort_key
+from models.hyper import Hyperparameters
+from models.lanes import LaneError, LaneReport, LaneStart, LaneState, Layers, PackData, PackSettings
+from models.layout import Layout
+from models.live_lane import Lane, admit, keep_best
+from models.metrics import Judge
+
+
+class Pack:
+    """The lanes of one job on one device."""
+
+    def __init__(
+        self, data: PackData, settings: PackSettings, device: str = "cpu", dtype: torch.dtype = torch.float32
+    ) -> None:
+        self.settings, self._device = settings, torch.device(device)
+        self._n_inputs, self._n_outputs = data.x_train.shape[1], data.n_outputs
+        rows = Rows(data, settings.seed, self._device, dtype)
+        judge = Judge(data, settings.metrics, self._device)
+        self._bench = Bench(rows, judge, torch.empty(0, device=self._device, dtype=dtype))
+        self._lanes: dict[int, Lane] = {}
+
+    def start(self, starts: Sequence[LaneStart]) -> list[LaneReport]:
+        """Admit lanes, or give live ones another state; return a report for each that cannot be built."""
+        available, reports = bytes_available(self._device), []
+        for start in starts:
+            layout, before = self._layout(start.hyper), self._lanes.get(start.lane)
+            needed = self.bytes_needed(start.hyper)
+            try:
+                check_capacity(needed, available, f"a network of widths {layout.widths}")
+                lane = admit(start, layout, self._bench.like)
+            except Exception as error:
+                lane = Lane(start.lane, start.hyper, start.seed, layout, start.sequence)
+                lane.epoch = start.state.epoch if start.state else 0
+                reports.append(lane.fail(_lane_error(error), len(self.settings.metrics)))
+            else:
+                available -= needed
+            if before is not None:
+                keep_best(lane, before)
+                before.group = None
+            self._lanes[start.lane] = lane
+        return sorted(reports, key=_order)
+
+    def train(self, epochs: Mapping[int, int]) -> list[LaneReport]:
+        """Train each lane for its number of epochs; one that ends by itself stops there.
+
+        Raises: KeyError for a lane that is not in the pack.
+        """
+        left = {self._lane(number): n for number, n in epochs.items()}
+        reports: list[LaneReport] = []
+        while left := {lane: n for lane, n in left.items() if n > 0 and lane.outcome is None}:
+            for lanes in self._line_up(left):
+                reports += self._train_epoch(lanes)
+            left = {lane: n - 1 for lane, n in left.items()}
+        return sorted(reports, key=_order)
+
+    def save(self, lanes: Iterable[int]) -> dict[int, LaneState]:
+        """Copy the states of lanes, ready for a LaneStart here or elsewhere."""
+        with torch.no_grad():
+            return {number: self._lane(number).save() for number in lanes}
+
+    def best_layers(self, lane: int) -> Layers | None:
+        """Return the weights of the lane's best epoch since it was admitted, or None before it had one."""
+        return self._lane(lane).best_layers()
+
+    def drop(self, lanes: Iterable[int]) -> None:
+        """Forget lanes; the rest do not notice."""
+        for number in lanes:
+            self._lane(number).group = None
+            del self._lanes[number]
+
+    def bytes_needed(self, hyper: Hyperparameters) -> int:
+        """Estimate the bytes on the device that a lane takes while it trains, from above."""
+        itemsize = self._bench.like.element_size()
+        return bytes_needed(hyper, self._layout(hyper), self._bench.rows.n_train, itemsize)
+
+    def _layout(self, hyper: Hyperparameters) -> Layout:
+        return Layout.of(hyper, self._n_inputs, self._n_outputs)
+
+    def _lane(self, number: int) -> Lane:
+        if number not in self._lanes:
+            raise KeyError(f"lane {number} is not in this pack; it has {sorted(self._lanes)}")
+        return self._lanes[number]
+
+    def _line_up(self, lanes: Iterable[Lane]) -> list[list[Lane]]:
+        """Sort lanes into groups of equal key; neighbours in the list share their gathered batches."""
+        found: dict[GroupKey, list[Lane]] = {}
+        for lane in sorted(lanes, key=sort_key):
+            found.setdefault(self._bench.key(lane), []).append(lane)
+        return [found[key] for key in sorted(found, key=lambda key: (key[0], key[2], key[1]))]
+
+    def _train_epoch(self, lanes: list[Lane]) -> list[LaneReport]:
+        """Train lanes as one; after an exception, put their numbers back and go on by halves."""
+        group = lanes[0].group
+        try:
+            with torch.no_grad():
+                if group is None or group.lanes != lanes:
+                    group = self._gather(lanes)
+                losses = group.train_epoch()
+                scores = group.score()
+        except Exception as error:  # an op may raise anything, and only its own lane may pay for it
+            if group is not None and lanes[0].group is group:
+                group.undo_epoch()
+            if len(lanes) == 1:
+                return [lanes[0].fail(_lane_error(error), len(self.settings.metrics))]
+        else:
+            return self._report(group, losses.tolist(), scores.tolist())
+        middle = len(lanes) // 2
+        return self._train_epoch(lanes[:middle]) + self._train_epoch(lanes[middle:])
+
+    def _gather(self, lanes: list[Lane]) -> Group:
+        for group in {lane.group for lane in lanes if lane.group is not None}:
+            group.dissolve()
+        return Group(lanes, self._bench)
+
+    def _report(self, group: Group, losses: list[float], scores: list[list[float]]) -> list[LaneReport]:
+        n_steps = -(-self._bench.rows.n_train // group.batch_size)
+        reports, improved = [], []
+        for lane, loss, values in zip(group.lanes, losses, scores, strict=True):
+            lane.epoch, lane.n_steps, lane.sequence = lane.epoch + 1, lane.n_steps + n_steps, lane.sequence + 1
+            if not (torch.isfinite(torch.tensor([loss, values[0]])).all()):
+                lane.outcome = "diverged"
+            elif lane.note(values, self.settings.maximize):
+                improved.append(lane)
+            elif self.settings.patience is not None and lane.n_since_best >= self.settings.patience:
+                lane.outcome = "patience"
+            reports.append(LaneReport(lane.number, lane.sequence, lane.epoch, loss, tuple(values), lane.outcome))
+        if improved:
+            group.keep_best(improved)
+        return reports
+
+
+def _lane_error(error: Exception) -> LaneError:
+    out_of_memory = isinstance(error, MemoryError | torch.OutOfMemoryError)
+    text = "".join(traceback.format_exception(error))
+    return LaneError(type(error).__name__, str(error), text, out_of_memory)
+
+
+def _order(report: LaneReport) -> tuple[int, int]:
+    return report.lane, report.sequence

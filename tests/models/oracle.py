@@ -1,0 +1,121 @@
+"""The independent twin of a lane: nn.Sequential and torch.optim in float64. It shares only random draws with packs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import torch
+from torch import nn
+
+from models.batches import batch_order
+from models.dropout import dropout_generator, steps_per_chunk
+from models.hyper import Hyperparameters
+from models.lanes import PackData
+from models.layout import Layout, round_up
+
+ACTIVATIONS = {
+    "relu": nn.ReLU,
+    "tanh": nn.Tanh,
+    "logistic": nn.Sigmoid,
+    "identity": nn.Identity,
+    "gelu": nn.GELU,
+    "silu": nn.SiLU,
+    "elu": nn.ELU,
+}
+
+
+class GivenDropout(nn.Module):
+    """Multiplies by the mask it was handed."""
+
+    mask: torch.Tensor
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x * self.mask if self.training else x
+
+
+@dataclass
+class Twin:
+    """One network trained alone."""
+
+    data: PackData
+    hyper: Hyperparameters
+    seed: int
+    job_seed: int
+
+    def __post_init__(self) -> None:
+        self.layout = Layout.of(self.hyper, self.data.x_train.shape[1], self.data.n_outputs)
+        flat = torch.from_numpy(self.layout.unpack(self.layout.draw(self.seed, self.hyper.activation)))
+        modules: list[nn.Module] = []
+        for depth, (n_in, n_out) in enumerate(pairwise(self.layout.widths)):
+            weight, bias, flat = flat.split([n_in * n_out, n_out, len(flat) - n_in * n_out - n_out])
+            linear = nn.Linear(n_in, n_out, dtype=torch.float64)
+            linear.weight.data, linear.bias.data = weight.view(n_in, n_out).T.clone(), bias.clone()
+            modules.append(linear)
+            if depth < len(self.layout.widths) - 2:
+                modules += [ACTIVATIONS[self.hyper.activation](), GivenDropout()]
+        self.net = nn.Sequential(*modules)
+        self.optimizer = self._optimizer()
+        self.epoch = 0
+
+    def _optimizer(self) -> torch.optim.Optimizer:
+        h, parameters = self.hyper, self.net.parameters()
+        if h.optimizer == "sgd":
+            return torch.optim.SGD(parameters, h.learning_rate, momentum=h.momentum, weight_decay=h.weight_decay)
+        kind = torch.optim.Adam if h.optimizer == "adam" else torch.optim.AdamW
+        return kind(parameters, h.learning_rate, (h.beta1, h.beta2), h.epsilon, h.weight_decay)
+
+    def _loss(self, outputs: torch.Tensor, y: np.ndarray) -> torch.Tensor:
+        if self.data.task == "regression":
+            return nn.functional.mse_loss(outputs, torch.from_numpy(y).double())
+        if self.data.task == "binary":
+            return nn.functional.binary_cross_entropy_with_logits(outputs[:, 0], torch.from_numpy(y).double())
+        return nn.functional.cross_entropy(outputs, torch.from_numpy(y))
+
+    def _drop(self, step: int, n_rows: int, batch_rows: int) -> None:
+        """Hand the step's masks to the dropout modules, drawn as a pack draws them."""
+        hidden, keep = self.layout.padded[1:-1], 1 - self.hyper.dropout
+        layers = [m for m in self.net if isinstance(m, GivenDropout)]
+        if step == 0:
+            self.stream = dropout_generator(self.seed, self.epoch, torch.device("cpu"))
+        chunk = steps_per_chunk(batch_rows, hidden)
+        if step % chunk == 0:
+            shapes = [(chunk, batch_rows, width) for width in hidden]
+            self.masks = [
+                torch.empty(s, dtype=torch.float64).bernoulli_(keep, generator=self.stream) / keep for s in shapes
+            ]
+        for layer, mask, width in zip(layers, self.masks, self.hyper.widths, strict=True):
+            layer.mask = mask[step % chunk, :n_rows, :width]
+
+    def train_epoch(self) -> float:
+        """Train one epoch and return the mean training loss."""
+        n, size = len(self.data.x_train), min(self.hyper.batch_size, len(self.data.x_train))
+        order, total = batch_order(n, self.job_seed, self.epoch, size), 0.0
+        self.net.train()
+        for step, start in enumerate(range(0, n, size)):
+            rows = order[start : start + size]
+            if self.hyper.dropout:
+                self._drop(step, len(rows), round_up(size, 16))
+            else:
+                for module in self.net:
+                    module.mask = torch.ones(())  # type: ignore[assignment]
+            self.optimizer.zero_grad()
+            loss = self._loss(self.net(torch.from_numpy(self.data.x_train[rows]).double()), self.data.y_train[rows])
+            loss.backward()
+            self.optimizer.step()
+            total += loss.item() * len(rows) / n
+        self.epoch += 1
+        return total
+
+    def predict(self, x: np.ndarray) -> np.ndarray:
+        """Return raw outputs of the last layer."""
+        self.net.eval()
+        with torch.no_grad():
+            return self.net(torch.from_numpy(x).double()).numpy()
+
+    def parameters(self) -> np.ndarray:
+        """All numbers in the order of a LaneState."""
+        linear = [m for m in self.net if isinstance(m, nn.Linear)]
+        parts = [p for m in linear for p in (m.weight.detach().numpy().T.ravel(), m.bias.detach().numpy())]
+        return np.concatenate(parts)
