@@ -11,6 +11,7 @@ import os
 import re
 import resource
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -116,6 +117,8 @@ def _run_child(request: dict[str, Any], limits: IngestLimits) -> dict[str, Any]:
         done = subprocess.run(command, capture_output=True, timeout=limits.seconds, cwd=_ROOT, env=environment)
     except subprocess.TimeoutExpired:
         raise IngestError("too-large", f"the table takes longer than {limits.seconds:g} s to read") from None
+    if done.returncode == -signal.SIGXCPU:
+        raise IngestError("too-large", f"the table takes longer than {limits.seconds:g} s to read")
     if done.returncode < 0:  # killed by a limit, or by a file that broke the parser
         raise IngestError("too-large", f"the table cannot be read in {limits.memory_bytes / 2**20:,.0f} MiB of memory")
     if done.returncode > 0:
@@ -199,7 +202,6 @@ def _limited(limits: IngestLimits) -> Iterator[None]:
 def _use_one_thread() -> None:
     import pyarrow as pa  # only the child parses
 
-    pa.set_memory_pool(pa.system_memory_pool())  # others reserve address space far ahead of their need
     pa.set_cpu_count(1)
     pa.set_io_thread_count(1)
 
