@@ -50,7 +50,7 @@ class ScheduleRequest:
 class _Plugin(BaseModel, ABC):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
-    kind: Any
+    kind: str = ""
 
     @classmethod
     def name(cls) -> str:

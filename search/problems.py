@@ -34,6 +34,8 @@ def field_path(location: Sequence[str | int], body: Any) -> str:
         if may_be_tag and isinstance(here, Mapping) and part in [here.get(tag) for tag in TAGS]:
             may_be_tag = False
             continue
+        if not isinstance(here, Mapping) and not (isinstance(here, list) and isinstance(part, int)):
+            continue  # the name of a union's member, such as list[str]
         parts.append(part)
         here, may_be_tag = _step(here, part), True
     return join_path(*parts)

@@ -68,10 +68,27 @@ class Space(RootModel[dict[str, Parameter]]):
             if not (isinstance(parameter, IntParameter) and parameter.per_layer):
                 expanded[name] = parameter
                 continue
-            for layer in range(1, self._most(count, fixed or {}) + 1):
+            for layer in range(1, self.most(count, fixed or {}) + 1):
                 when = narrow(parameter.when, {count: Condition({"ge": layer})})
                 expanded[f"{name}.{layer}"] = parameter.model_copy(update={"per_layer": False, "when": when})
         return Space(expanded)
+
+    def most(self, name: str, fixed: Mapping[str, Any]) -> int:
+        """Give the largest value that a whole number can take, in the space or fixed."""
+        if name not in self.root:
+            return int(fixed[name])
+        parameter = self.root[name]
+        largest = parameter.high if isinstance(parameter, IntParameter) else max(parameter.lattice() or [0])
+        return int(largest)
+
+    def with_defaults(self, defaults: Mapping[str, Any]) -> Space:
+        """Write into each parameter the value it has in the default point."""
+        return Space(
+            {
+                name: parameter.model_copy(update={"default": _default(name, parameter, defaults)})
+                for name, parameter in self.root.items()
+            }
+        )
 
     def given(self, fixed: Mapping[str, Any]) -> Space:
         """Drop the conditions that `fixed` satisfies once and for all."""
@@ -176,13 +193,6 @@ class Space(RootModel[dict[str, Parameter]]):
             raise ValueError(f"{name} is continuous: a grid needs a step")
         for value in lattice:
             yield from self._expand(rest, fixed, {**point, name: value})
-
-    def _most(self, count: str, fixed: Mapping[str, Any]) -> int:
-        if count not in self.root:
-            return int(fixed[count])
-        parameter = self.root[count]
-        largest = parameter.high if isinstance(parameter, IntParameter) else max(parameter.lattice() or [0])
-        return int(largest)
 
 
 def narrow(when: Mapping[str, Condition], extra: Mapping[str, Condition]) -> dict[str, Condition]:

@@ -1,0 +1,111 @@
+"""A job with every choice made: all that a driver needs, as one JSON value. `workers/spec.py` makes the choices."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, JsonValue
+
+from models.lanes import Task
+from models.prepare import PrepareRequest
+from models.schema import Split
+from search.budget import Budget
+from search.discovery import AnyAlgorithm, AnyScheduler
+from search.objective import Objective
+from search.plugins import ScheduleRequest, SearchRequest
+from search.space import Space
+from workers.body import EarlyStopping
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class FeatureColumn(_Frozen):
+    """A column that a network sees."""
+
+    name: str
+    kind: Literal["numeric", "categorical", "boolean"]
+
+
+class Part(_Frozen):
+    """How many rows train, validate and test, as far as the table's schema tells; null where it does not."""
+
+    train: int | None
+    validation: int | None
+    test: int | None
+
+
+class ResolvedJob(_Frozen):
+    """One job, defaults filled in. `fixed` holds every hyperparameter outside the space; `space` is expanded, its
+    conditions speak of parameters only, each has its default. `metrics[0]` is the objective."""
+
+    name: str | None
+    labels: dict[str, str]
+    dataset: str
+    targets: list[str]
+    features: list[FeatureColumn]
+    task: Task
+    task_reason: str
+    classes: list[JsonValue] | None
+    split: Split
+    rows: Part
+    trainer: Literal["mlp"]
+    fixed: dict[str, JsonValue]
+    space: Space
+    mutable: list[str]
+    objective: Objective
+    metrics: list[str]
+    algorithm: AnyAlgorithm
+    scheduler: AnyScheduler
+    budget: Budget
+    trials: int
+    parallelism: int
+    early_stopping: EarlyStopping | None
+    start_from_default: bool
+    keep_models: int
+    seed: int
+
+    @property
+    def epochs(self) -> int:
+        """Most epochs of one trial."""
+        return self.budget.epochs_per_trial
+
+    @property
+    def patience(self) -> int | None:
+        """Epochs without a better objective after which a trial ends; None never."""
+        return self.early_stopping.patience if self.early_stopping else None
+
+    def search_request(self) -> SearchRequest:
+        """Say what the algorithm's `build` needs."""
+        start = [self.space.default_point()] if self.start_from_default else []
+        points = self.algorithm.initial_points(self.space, start)
+        return SearchRequest(
+            domains=self.space.domains(),
+            initial_points=[self.space.encode(point) for point in points],
+            mode=self.objective.mode,
+            seed=self.seed,
+            trials=self.trials,
+            parallelism=self.parallelism,
+        )
+
+    def schedule_request(self) -> ScheduleRequest:
+        """Say what the scheduler's `build` needs."""
+        domains = self.space.domains()
+        mutable = {name: domains[name] for name in self.mutable}
+        return ScheduleRequest(mode=self.objective.mode, epochs=self.epochs, mutable=mutable, seed=self.seed)
+
+    def prepare_request(self) -> PrepareRequest:
+        """Say what `models.prepare.prepare` needs."""
+        return PrepareRequest(
+            features={feature.name: feature.kind for feature in self.features},
+            targets=self.targets,
+            task=self.task,
+            test=self.split.test,
+            validation=self.split.validation,
+            split_seed=self.split.seed,
+        )
+
+    def decode(self, encoded: Any) -> dict[str, Any]:
+        """Turn an encoded point into the active parameters of a trial."""
+        return self.space.decode(encoded, self.fixed)

@@ -1,0 +1,123 @@
+"""What a trainer declares: its hyperparameters, what they need and when they may change. No search, no training.
+
+Everything is read off one Pydantic class, so that a new hyperparameter is one new field.
+"""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from difflib import get_close_matches
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ValidationError
+
+from models.lanes import Task
+from search.conditions import Condition
+from search.parameters import ChoiceParameter, FloatParameter, IntParameter
+from search.problems import FieldProblem, join_path
+from search.space import Space
+
+
+class Trainer(ABC):
+    """What a trial runs."""
+
+    kind: ClassVar[str]
+    hyperparameters: ClassVar[type[BaseModel]]
+    layer_count: ClassVar[str]
+    """The hyperparameter by which per-layer ones count."""
+    per_layer: ClassVar[frozenset[str]] = frozenset()
+    tasks: ClassVar[tuple[Task, ...]]
+
+    @abstractmethod
+    def metrics(self, task: Task) -> tuple[str, ...]:
+        """List the metrics it reports for a task."""
+
+    @abstractmethod
+    def build(self, point: Mapping[str, Any], fixed: Mapping[str, Any]) -> Any:
+        """Turn a point and what is fixed into hyperparameters."""
+
+    def joint_problems(self, space: Space, fixed: Mapping[str, Any]) -> list[FieldProblem]:
+        """Refuse values that fit each hyperparameter but not each other."""
+        return []
+
+    def default_metric(self, task: Task) -> str:
+        """Name the objective of a job that names none."""
+        return self.metrics(task)[0]
+
+    @property
+    def names(self) -> list[str]:
+        """The hyperparameters by name."""
+        return list(self.hyperparameters.model_fields)
+
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """The value of each hyperparameter where nobody says."""
+        return {name: field.default for name, field in self.hyperparameters.model_fields.items()}
+
+    @property
+    def mutable(self) -> frozenset[str]:
+        """Those that may change while a trial trains."""
+        return frozenset(name for name in self.names if self._facts(name)["mutable"])
+
+    def needs(self, name: str) -> dict[str, Condition]:
+        """Give the conditions without which a hyperparameter means nothing."""
+        return {other: Condition.model_validate(given) for other, given in self._facts(name)["needs"].items()}
+
+    def name_problem(self, path: str, name: str) -> FieldProblem | None:
+        """Refuse a name that is no hyperparameter, with the nearest one."""
+        if name in self.names:
+            return None
+        nearest = get_close_matches(name, self.names, n=1)
+        hint = f"; did you mean {nearest[0]}?" if nearest else "."
+        allowed = ", ".join(self.names)
+        return FieldProblem(path, f"{self.kind} has no hyperparameter {name!r}{hint} Allowed: {allowed}")
+
+    def value_problem(self, path: str, name: str, value: Any) -> FieldProblem | None:
+        """Refuse a value that the hyperparameter does not take."""
+        try:
+            self.hyperparameters.model_validate_json(json.dumps({name: value}), strict=True)
+        except ValidationError as error:
+            reasons = "; ".join(dict.fromkeys(_lower(detail["msg"]) for detail in error.errors()))
+            return FieldProblem(path, f"{json.dumps(value)} is no value of {name}: {reasons}")
+        return None
+
+    def parameter_problems(
+        self, name: str, parameter: FloatParameter | IntParameter | ChoiceParameter
+    ) -> list[FieldProblem]:
+        """Refuse a parameter whose values the hyperparameter does not take."""
+        path = join_path("space", name)
+        if isinstance(parameter, ChoiceParameter):
+            given = [(join_path(path, "values", place), value) for place, value in enumerate(parameter.values)]
+        elif mismatch := self._type_problem(path, name, parameter.type):
+            return [mismatch]
+        else:
+            given = [(join_path(path, end), getattr(parameter, end)) for end in ("low", "high")]
+        found = [self.value_problem(where, name, value) for where, value in given]
+        if isinstance(parameter, IntParameter) and parameter.per_layer and name not in self.per_layer:
+            allowed = ", ".join(sorted(self.per_layer))
+            found.append(FieldProblem(join_path(path, "per_layer"), f"only {allowed} can be per layer, not {name}"))
+        return [problem for problem in found if problem is not None]
+
+    def _type_problem(self, path: str, name: str, given: str) -> FieldProblem | None:
+        types = self.json_types(name)
+        if (given == "float" and "number" in types) or (given == "int" and types & {"number", "integer"}):
+            return None
+        allowed = ["float", "int"] if "number" in types else ["int"] if "integer" in types else []
+        return FieldProblem(
+            join_path(path, "type"), f"{name} cannot be searched as {given}; allowed: {', '.join([*allowed, 'choice'])}"
+        )
+
+    def json_types(self, name: str) -> set[str]:
+        """Name the JSON types of a hyperparameter's values."""
+        schema = self.hyperparameters.model_json_schema()["properties"][name]
+        return {str(part.get("type")) for part in schema.get("anyOf", [schema])}
+
+    def _facts(self, name: str) -> dict[str, Any]:
+        extra = self.hyperparameters.model_fields[name].json_schema_extra
+        return extra if isinstance(extra, dict) else {}
+
+
+def _lower(message: str) -> str:
+    return message[:1].lower() + message[1:]
