@@ -13,7 +13,7 @@ from models.lanes import LaneError, LaneReport, LaneState
 from search.trial import TRIAL_ENDED, TrialReason, TrialState
 from service.numbers import from_exact
 from service.queries.jobs import get_job
-from service.tables import Journal, Report, Segment, Snapshot, Trial
+from service.tables import Journal, Model, Report, Segment, Snapshot, Trial
 from workers.sink import JournalFact, Record, SegmentFact, SnapshotFact
 
 
@@ -32,7 +32,9 @@ def load_record(session: Session, job_id: str) -> Record:
         },
         journal=[_entry(row) for row in session.scalars(_of(Journal, job_id).order_by(Journal.number))],
         snapshots={row.trial: _snapshot(row) for row in session.scalars(_of(Snapshot, job_id))},
+        models=frozenset(session.scalars(select(Model.trial).where(Model.job_id == job_id))),
         n_rounds=0 if job is None else job.n_rounds,
+        seconds=0.0 if job is None else job.seconds,
     )
 
 

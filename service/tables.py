@@ -76,6 +76,7 @@ class Job(Table):
     dataset_id: Mapped[str | None] = mapped_column(ForeignKey("dataset.id", ondelete="SET NULL"), index=True)
     spec: Mapped[Facts]
     resolved_spec: Mapped[Facts]
+    plan: Mapped[Facts]
     maximize: Mapped[bool]
     keep_models: Mapped[int]
 

@@ -23,6 +23,7 @@ def submit(database: Database, **changes: Any) -> str:
         "labels": {},
         "spec": {"dataset": "iris"},
         "resolved_spec": {"metrics": ["log_loss", "accuracy"]},
+        "plan": {"trials": 4},
         "maximize": False,
         "keep_models": 2,
         "n_trials": 4,

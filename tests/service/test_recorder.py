@@ -132,6 +132,7 @@ def test_a_record_gives_back_what_was_stored(database: Database, held: Claim, re
     recorder.snapshot(snapshot(0, 6))
     recorder.journal(JournalFact(1, "seconds_up", {"seconds": 3.5}))
     recorder.journal(JournalFact(1, "cancelled"))
+    recorder.model(model(0, 0.4))
     recorder.round_ended(7)
     with database.reading() as session:
         record = load_record(session, held.job_id)
@@ -141,7 +142,9 @@ def test_a_record_gives_back_what_was_stored(database: Database, held: Claim, re
     assert record.reports[1, 1].outcome == "failed"
     assert record.ended == {1: (FAILED, TrialReason.OUT_OF_MEMORY)}
     assert record.journal == [JournalFact(1, "seconds_up", {"seconds": 3.5}), JournalFact(1, "cancelled")]
+    assert record.models == {0}
     assert record.n_rounds == 7
+    assert record.seconds > 0
     kept, sent = record.snapshots[0], snapshot(0, 6)
     assert (kept.sequence, kept.segment, kept.state.epoch, kept.state.n_steps) == (6, 0, 6, 60)
     assert list(record.snapshots) == [0]
