@@ -21,36 +21,72 @@ class Hyperparameters(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    hidden_layers: int = Field(2, ge=0, le=16, json_schema_extra=_facts(mutable=False))
+    hidden_layers: int = Field(
+        default=2,
+        ge=0,
+        le=16,
+        description="Number of hidden layers; 0 is a linear model.",
+        json_schema_extra=_facts(mutable=False),
+    )
     units: Units | tuple[Units, ...] = Field(
-        64,
+        default=64,
         description="One width for all hidden layers, or one per layer.",
         json_schema_extra=_facts(mutable=False, needs={"hidden_layers": {"ge": 1}}),
     )
-    activation: ActivationName = Field("relu", json_schema_extra=_facts(mutable=False))
-    dropout: float = Field(0.0, ge=0, lt=1, json_schema_extra=_facts(mutable=True))
-    optimizer: OptimizerName = Field("adam", json_schema_extra=_facts(mutable=False))
-    learning_rate: float = Field(1e-3, gt=0, le=100, json_schema_extra=_facts(mutable=True))
+    activation: ActivationName = Field(
+        default="relu", description="What hidden units do with their sum.", json_schema_extra=_facts(mutable=False)
+    )
+    dropout: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="Share of hidden units silenced at each training step.",
+        json_schema_extra=_facts(mutable=True),
+    )
+    optimizer: OptimizerName = Field(
+        default="adam", description="How a gradient becomes a step.", json_schema_extra=_facts(mutable=False)
+    )
+    learning_rate: float = Field(
+        default=1e-3, gt=0, le=100, description="Size of a step.", json_schema_extra=_facts(mutable=True)
+    )
     momentum: float = Field(
-        0.9, ge=0, lt=1, json_schema_extra=_facts(mutable=True, needs={"optimizer": {"in": ["sgd"]}})
+        default=0.9,
+        ge=0,
+        lt=1,
+        description="Share of the last step that sgd adds to the next.",
+        json_schema_extra=_facts(mutable=True, needs={"optimizer": {"in": ["sgd"]}}),
     )
     beta1: float = Field(
-        0.9, ge=0, lt=1, json_schema_extra=_facts(mutable=True, needs={"optimizer": {"in": ["adam", "adamw"]}})
+        default=0.9,
+        ge=0,
+        lt=1,
+        description="Memory of adam's mean gradient.",
+        json_schema_extra=_facts(mutable=True, needs={"optimizer": {"in": ["adam", "adamw"]}}),
     )
     beta2: float = Field(
-        0.999, ge=0, lt=1, json_schema_extra=_facts(mutable=True, needs={"optimizer": {"in": ["adam", "adamw"]}})
+        default=0.999,
+        ge=0,
+        lt=1,
+        description="Memory of adam's mean squared gradient.",
+        json_schema_extra=_facts(mutable=True, needs={"optimizer": {"in": ["adam", "adamw"]}}),
     )
     epsilon: float = Field(
-        1e-8, gt=0, le=1, json_schema_extra=_facts(mutable=False, needs={"optimizer": {"in": ["adam", "adamw"]}})
+        default=1e-8,
+        gt=0,
+        le=1,
+        description="Keeps adam from dividing by zero.",
+        json_schema_extra=_facts(mutable=False, needs={"optimizer": {"in": ["adam", "adamw"]}}),
     )
     weight_decay: float = Field(
-        0.0,
+        default=0.0,
         ge=0,
         le=10,
         description="L2 penalty of sgd and adam as in torch.optim; decoupled for adamw.",
         json_schema_extra=_facts(mutable=True),
     )
-    batch_size: int = Field(32, ge=1, le=65_536, json_schema_extra=_facts(mutable=False))
+    batch_size: int = Field(
+        default=32, ge=1, le=65_536, description="Rows per step.", json_schema_extra=_facts(mutable=False)
+    )
 
     @property
     def widths(self) -> tuple[int, ...]:
