@@ -103,4 +103,9 @@ class Record:
     ended: dict[int, tuple[TrialState, TrialReason]] = field(default_factory=dict)
     journal: list[JournalFact] = field(default_factory=list)
     snapshots: dict[int, SnapshotFact] = field(default_factory=dict)
+    models: frozenset[int] = frozenset()
+    """Trials whose best network is stored already."""
     n_rounds: int = 0
+    """Rounds that are stored whole; the next one is the first to train."""
+    seconds: float = 0.0
+    """Time spent in earlier runs of the job."""

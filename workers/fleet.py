@@ -1,0 +1,182 @@
+"""The fleet of a job: many packs on many seats, under one set of verbs. Knows no Ray; a seat hides where a pack runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from models.lanes import LaneReport, LaneStart, LaneState, Layers, PackData, PackSettings
+from workers.errors import JobError
+from workers.placement import LaneLoad, place
+
+
+class SeatLost(Exception):
+    """The process behind a seat is gone, and with it the lanes it held."""
+
+
+class Call(Protocol):
+    """An answer that is on its way."""
+
+    def result(self) -> Any:
+        """Wait for the answer. Raises: SeatLost, or what the pack raised."""
+
+
+class Seat(Protocol):
+    """One pack host, wherever it runs. A lost seat may come back empty: `revive` says whether it has."""
+
+    name: str
+
+    def call(self, verb: str, *arguments: Any) -> Call: ...
+
+    def share(self, value: Any) -> Any:
+        """Put a large value where every seat of this kind can reach it."""
+
+    def revive(self, wait_seconds: float) -> bool: ...
+
+
+@dataclass(frozen=True)
+class JobContext:
+    """What a pack needs to know of a job before lanes arrive."""
+
+    job: str
+    data: PackData
+    settings: PackSettings
+
+
+class Fleet:
+    """Lanes spread over seats. Every verb is one call per seat; calls of one verb run side by side.
+
+    A seat that is lost takes its lanes along: they are missing from answers and named by `take_lost`; whoever knows how
+    to rebuild them starts them again.
+    """
+
+    def __init__(self, seats: Sequence[Seat], revive_seconds: float = 60.0) -> None:
+        if not seats:
+            raise ValueError("a fleet needs at least one seat, got none")
+        self._seats = {seat.name: seat for seat in seats}
+        self._dead: set[str] = set()
+        self._revive_seconds = revive_seconds
+        self._home: dict[int, str] = {}
+        self._load: dict[int, LaneLoad] = {}
+        self._lost: set[int] = set()
+        self._context: JobContext | None = None
+        self._shared: tuple[Any, PackSettings] | None = None
+
+    def open(self, context: JobContext) -> dict[str, str]:
+        """Send the job's data to every seat; answer each seat's numeric class and source hash by seat name."""
+        self._context = context
+        first = next(iter(self._seats.values()))
+        self._shared = first.share(context.data), context.settings
+        answers = self._call_all({name: ("open", self._job, *self._shared) for name in self._seats})
+        self._need_seats()
+        return {name: str(answer) for name, answer in answers.items()}
+
+    def start(self, starts: Sequence[LaneStart]) -> list[LaneReport]:
+        """Admit lanes, or give live ones another state. Lanes that cannot be built answer with a `failed` report."""
+        self._rejoin()
+        fresh = {s.lane: LaneLoad.of(s.hyper) for s in starts if s.lane not in self._home}
+        self._load.update(fresh)
+        standing = [(self._load[lane], name) for lane, name in self._home.items()]
+        self._home.update(place(fresh, standing, sorted(set(self._seats) - self._dead)))
+        by_seat: dict[str, list[LaneStart]] = {}
+        for item in starts:
+            by_seat.setdefault(self._home[item.lane], []).append(item)
+        answers = self._call_all({name: ("start", self._job, items) for name, items in by_seat.items()})
+        return _ordered(answers.values())
+
+    def train(self, epochs: Mapping[int, int]) -> list[LaneReport]:
+        """Train lanes by their number of epochs, one call per pack; reports ordered by (lane, sequence)."""
+        by_seat: dict[str, dict[int, int]] = {}
+        for lane, n_epochs in epochs.items():
+            if lane in self._home:
+                by_seat.setdefault(self._home[lane], {})[lane] = n_epochs
+            else:
+                self._lost.add(lane)
+        answers = self._call_all({name: ("train", self._job, wanted) for name, wanted in by_seat.items()})
+        return _ordered(answers.values())
+
+    def save(self, lanes: Iterable[int]) -> dict[int, LaneState]:
+        """Copy out the state of lanes; those of a lost seat are missing from the answer."""
+        answers = self._call_all({name: ("save", self._job, group) for name, group in self._grouped(lanes).items()})
+        return {lane: state for answer in answers.values() for lane, state in answer.items()}
+
+    def best_layers(self, lanes: Iterable[int]) -> dict[int, Layers | None]:
+        """Copy out the weights of each lane's best epoch since it was admitted; None where it never improved."""
+        answers = self._call_all(
+            {name: ("best_layers", self._job, group) for name, group in self._grouped(lanes).items()}
+        )
+        return {lane: layers for answer in answers.values() for lane, layers in answer.items()}
+
+    def drop(self, lanes: Iterable[int]) -> None:
+        """Forget lanes."""
+        grouped = self._grouped(lanes)
+        self._call_all({name: ("drop", self._job, group) for name, group in grouped.items()})
+        for group in grouped.values():
+            for lane in group:
+                self._home.pop(lane, None)
+                self._load.pop(lane, None)
+
+    def take_lost(self) -> set[int]:
+        """Answer the lanes lost since the last time, once."""
+        lost, self._lost = self._lost, set()
+        return lost
+
+    def close(self) -> None:
+        """Let every seat forget the job. A seat that cannot is left alone."""
+        if self._context is not None:
+            self._call_all({name: ("close", self._job) for name in set(self._seats) - self._dead})
+        self._home.clear()
+        self._load.clear()
+        self._context = None
+
+    @property
+    def _job(self) -> str:
+        if self._context is None:
+            raise RuntimeError("the fleet is not open: call open() first")
+        return self._context.job
+
+    def _grouped(self, lanes: Iterable[int]) -> dict[str, list[int]]:
+        by_seat: dict[str, list[int]] = {}
+        for lane in sorted(lanes):
+            if lane in self._home:
+                by_seat.setdefault(self._home[lane], []).append(lane)
+        return by_seat
+
+    def _call_all(self, calls: Mapping[str, tuple[Any, ...]]) -> dict[str, Any]:
+        under_way = {name: self._seats[name].call(*call) for name, call in calls.items()}
+        answers = {}
+        for name, call in under_way.items():
+            try:
+                answers[name] = call.result()
+            except SeatLost:
+                self._lose(name)
+        return answers
+
+    def _lose(self, name: str) -> None:
+        self._dead.add(name)
+        gone = {lane for lane, home in self._home.items() if home == name}
+        for lane in gone:
+            del self._home[lane]
+            self._load.pop(lane, None)
+        self._lost |= gone
+
+    def _rejoin(self) -> None:
+        """Take back seats that have come back; wait for one only where no other is left."""
+        for name in sorted(self._dead):
+            nobody_left = len(self._dead) == len(self._seats)
+            if self._seats[name].revive(self._revive_seconds if nobody_left else 0.0):
+                self._dead.discard(name)
+                if self._context is not None and self._shared is not None:
+                    self._call_all({name: ("open", self._job, *self._shared)})
+        self._need_seats()
+
+    def _need_seats(self) -> None:
+        if len(self._dead) == len(self._seats):
+            names = ", ".join(sorted(self._seats))
+            raise JobError(f"every pack actor is lost ({names}) and none came back in {self._revive_seconds:.0f} s")
+
+
+def _ordered(answers: Iterable[list[LaneReport]]) -> list[LaneReport]:
+    reports = [report for answer in answers for report in answer]
+    return sorted(reports, key=lambda report: (report.lane, report.sequence))

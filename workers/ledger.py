@@ -1,0 +1,252 @@
+"""The driver's account of a job: takes the scheduler's steps, answers them from the record or from the fleet, keeps
+lane states reproducible, and tells the sink. It knows no Tune and no SQL."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from models.hyper import Hyperparameters
+from models.lanes import LaneReport, LaneStart, LaneState
+from search.trial import TRIAL_ENDED, TrialReason, TrialState
+from workers.errors import JobError, ReplayMismatch
+from workers.fleet import Fleet
+from workers.lives import Lives, Recipe, Segment, StateKey, TrialLife, lane_seed
+from workers.sink import Record, SegmentFact, Sink, SnapshotFact
+
+MAX_REPEATS = 20
+"""So often a round may lose workers before the job gives up."""
+
+
+class Build(Protocol):
+    """Turns a point into the hyperparameters of a lane."""
+
+    def __call__(self, parameters: Mapping[str, Any]) -> Hyperparameters: ...
+
+
+@dataclass(frozen=True)
+class LedgerSettings:
+    """What the ledger must know of a job. `keep_states`: other trials may restore from a saved one (PBT)."""
+
+    seed: int
+    maximize: bool
+    build: Build
+    keep_states: bool
+    snapshot_seconds: float = 10.0
+
+
+class Ledger:
+    """Trials, their lanes and their reports, in logical order."""
+
+    def __init__(self, settings: LedgerSettings, fleet: Fleet, sink: Sink, record: Record) -> None:
+        self._settings, self._fleet, self._sink, self._record = settings, fleet, sink, record
+        self.lives = Lives(record.snapshots)
+        self._recorded = set(self.lives.states)
+        self.round = 0
+        self._changed: set[int] = set()
+        self.just_ended: set[int] = set()
+        self._to_drop: set[int] = set()
+        self._to_save: dict[int, StateKey] = {}
+        self._latest_saved: dict[int, StateKey] = {}
+        self._snapshot_at: dict[int, int] = {fact.trial: fact.sequence for fact in record.snapshots.values()}
+        self._next_snapshot = time.monotonic() + settings.snapshot_seconds
+
+    @property
+    def replaying(self) -> bool:
+        """The round under way is answered from the record."""
+        return self.round < self._record.n_rounds
+
+    def life(self, number: int) -> TrialLife:
+        return self.lives.by_number[number]
+
+    def admit(self, number: int, parameters: Mapping[str, Any]) -> None:
+        """Begin a trial with fresh weights.
+
+        Raises: ReplayMismatch, when the record holds another point.
+        """
+        life = TrialLife(number, lane_seed(self._settings.seed, number))
+        self.lives.by_number[number] = life
+        self._begin_segment(life, SegmentFact(number, 0, 0, None, 0, 0, parameters))
+        self.set_state(number, TrialState.RUNNING, TrialReason.ADMITTED)
+
+    def save(self, number: int) -> StateKey:
+        """Name the trial's present state, so that a trial may later go on from it."""
+        key = self.life(number).key
+        if self._settings.keep_states:
+            self._to_save[number] = self._latest_saved[number] = key
+        return key
+
+    def restore(self, number: int, key: StateKey, age: int, parameters: Mapping[str, Any]) -> None:
+        """Let a trial go on from a saved state: its own (after a pause), or another's with new parameters (PBT).
+
+        Raises: ReplayMismatch, when the record holds another decision.
+        """
+        life = self.life(number)
+        if key == life.key and dict(parameters) == dict(life.parameters):
+            self.set_state(number, TrialState.RUNNING, TrialReason.ADMITTED)
+            return
+        source = self.life(key.trial)
+        epoch = self._epoch_at(key)
+        self._begin_segment(
+            life, SegmentFact(number, len(life.segments), life.sequence, key.trial, key.sequence, epoch, parameters)
+        )
+        life.epoch, life.age, life.outcome, life.error, life.n_since_best = epoch, age, None, None, 0
+        life.value = source.value
+        life.resident_since = None
+        self.set_state(number, TrialState.RUNNING, TrialReason.ADMITTED)
+
+    def set_state(self, number: int, state: TrialState, reason: TrialReason) -> None:
+        """Move a trial to a state; told to the sink at the end of the round."""
+        life = self.life(number)
+        life.state, life.reason = state, reason
+        self._changed.add(number)
+        if state in TRIAL_ENDED:
+            self._check_end(life)
+            self.just_ended.add(number)
+
+    def advance(self, epochs: Mapping[int, int]) -> None:
+        """Take one round: that many epochs for each trial, from the record or on the fleet."""
+        if self.replaying:
+            reports = self._recall(epochs)
+        else:
+            if epochs:
+                self.settle()
+            reports = self._train(dict(epochs))
+        self.round += 1
+        for report in reports:
+            self.life(report.lane).hear(report, self._settings.maximize)
+            if report.outcome:
+                self._changed.add(report.lane)
+        if self.round > self._record.n_rounds:
+            self._tell(reports)
+
+    def newly_ended(self) -> list[int]:
+        """Answer the trials that ended since the last time; their lanes still stand until the fleet is used again."""
+        fresh = sorted(self.just_ended)
+        self._to_drop |= self.just_ended
+        self.just_ended.clear()
+        return fresh
+
+    def settle(self) -> None:
+        """Bring the fleet in line before it is used again: saves, then drops of ended trials."""
+        self._save_states()
+        self._fleet.drop(self._to_drop)
+        for number in self._to_drop:
+            self.life(number).resident_since = None
+        self._to_drop.clear()
+
+    def tell_states(self) -> None:
+        """Send the sink what has changed about trials and has not been told."""
+        for number in sorted(self._changed):
+            self._sink.trial(self.life(number).fact())
+        self._changed.clear()
+
+    def materialise(self, numbers: Sequence[int]) -> list[LaneReport]:
+        """Make the fleet hold these trials at their present state; answer the reports of those that cannot be built."""
+        missing = [self.life(number) for number in numbers if self.life(number).resident_since is None]
+        states = self.cook({life.number: self.lives.recipe(life.key) for life in missing})
+        starts = [life.start(states[life.number]) for life in missing if life.number in states]
+        for start in starts:
+            self.life(start.lane).resident_since = start.sequence
+        return self._fleet.start(starts) if starts else []
+
+    def cook(self, recipes: Mapping[int, Recipe]) -> dict[int, LaneState | None]:
+        """Make states by their recipes on the lanes of the same numbers, side by side; lost lanes are missing."""
+        states = {number: recipe.state for number, recipe in recipes.items()}
+        for stage in range(max((len(recipe.stretches) for recipe in recipes.values()), default=0)):
+            at_work = {n: r.stretches[stage] for n, r in recipes.items() if stage < len(r.stretches) and n in states}
+            self._fleet.start([LaneStart(n, s.hyper, s.seed, states[n]) for n, s in at_work.items()])
+            self._fleet.train({number: stretch.n_epochs for number, stretch in at_work.items()})
+            made = self._fleet.save(at_work)
+            states = {
+                n: made.get(n) if n in at_work else state
+                for n, state in states.items()
+                if n not in at_work or n in made
+            }
+        return states
+
+    def snapshot(self, force: bool = False) -> None:
+        """Store the states of live trials now and then: a cache, so the clock may choose when."""
+        if not force and time.monotonic() < self._next_snapshot:
+            return
+        live = {
+            number: life.key
+            for number, life in self.lives.by_number.items()
+            if life.state not in TRIAL_ENDED and life.resident_since is not None and not life.frozen
+            if life.sequence > self._snapshot_at.get(number, 0)
+        }
+        for number, state in self._fleet.save(live).items():
+            key = live[number]
+            self._sink.snapshot(SnapshotFact(number, key.sequence, key.segment, state))
+            self._snapshot_at[number] = key.sequence
+        self._next_snapshot = time.monotonic() + self._settings.snapshot_seconds
+
+    def _begin_segment(self, life: TrialLife, fact: SegmentFact) -> None:
+        known = self._record.segments.get((fact.trial, fact.index))
+        if known is not None and _decision(known) != _decision(fact):
+            raise ReplayMismatch(
+                f"trial {fact.trial}, segment {fact.index}: recorded {_decision(known)}, replayed {_decision(fact)}; "
+                "a library was upgraded or the code changed: clone the job to go on"
+            )
+        life.segments.append(Segment(fact, self._settings.build(fact.parameters)))
+        if known is None:
+            self._sink.segment(fact)
+
+    def _check_end(self, life: TrialLife) -> None:
+        known = self._record.ended.get(life.number)
+        if known is not None and self.replaying and known != (life.state, life.reason):
+            raise ReplayMismatch(f"trial {life.number}: recorded as {known}, replayed as {(life.state, life.reason)}")
+
+    def _epoch_at(self, key: StateKey) -> int:
+        fact = self.life(key.trial).segments[key.segment].fact
+        return fact.source_epoch + key.sequence - fact.sequence
+
+    def _recall(self, epochs: Mapping[int, int]) -> list[LaneReport]:
+        reports = []
+        for number, n_epochs in sorted(epochs.items()):
+            life = self.life(number)
+            life.resident_since = None
+            for sequence in range(life.sequence + 1, life.sequence + n_epochs + 1):
+                report = self._record.reports.get((number, sequence))
+                if report is None:
+                    raise ReplayMismatch(f"round {self.round}: no record of trial {number}, report {sequence}")
+                reports.append(report)
+                if report.outcome:
+                    break
+        return reports
+
+    def _train(self, epochs: dict[int, int]) -> list[LaneReport]:
+        reports: list[LaneReport] = []
+        for _ in range(MAX_REPEATS):
+            failed = self.materialise(sorted(epochs))
+            standing = {n: e for n, e in epochs.items() if n not in {report.lane for report in failed}}
+            reports += failed + self._fleet.train(standing)
+            for number in self._fleet.take_lost() & set(self.lives.by_number):
+                self.life(number).resident_since = None
+            epochs = {number: n for number, n in standing.items() if self.life(number).resident_since is None}
+            if not epochs:
+                return sorted(reports, key=lambda report: (report.lane, report.sequence))
+        raise JobError(f"round {self.round} lost workers {MAX_REPEATS} times in a row")
+
+    def _tell(self, reports: list[LaneReport]) -> None:
+        self.tell_states()
+        segments = {report.lane: len(self.life(report.lane).segments) - 1 for report in reports}
+        if reports:
+            self._sink.reports(self.round, segments, reports)
+        self.snapshot()
+        self._sink.round_ended(self.round)
+
+    def _save_states(self) -> None:
+        """Copy out saved states that another trial may restore from, while the lanes still stand at them."""
+        wanted = {n: key for n, key in self._to_save.items() if self.life(n).resident_since is not None}
+        for number, state in self._fleet.save(wanted).items():
+            self.lives.states[wanted[number]] = state
+        self._to_save.clear()
+        if self._settings.keep_states:
+            self.lives.forget_states(set(self._latest_saved.values()) | self._recorded)
+
+
+def _decision(fact: SegmentFact) -> tuple[Any, ...]:
+    return fact.source_trial, fact.source_sequence, fact.source_epoch, dict(fact.parameters)

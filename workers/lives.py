@@ -1,0 +1,170 @@
+"""The lives of a job's trials: segments, ages, best epochs, and how any past state is made again. No fleet, no Tune."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from models.hyper import Hyperparameters
+from models.lanes import LaneError, LaneReport, LaneStart, LaneState, Outcome
+from search.trial import TrialReason, TrialState
+from workers.sink import SegmentFact, SnapshotFact, TrialFact
+
+
+class StateKey(NamedTuple):
+    """Names a state: the weights of `trial` in its segment number `segment` after `sequence` reports."""
+
+    trial: int
+    segment: int
+    sequence: int
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A stretch of a life as recorded, with the hyperparameters that its parameters mean."""
+
+    fact: SegmentFact
+    hyper: Hyperparameters
+
+
+@dataclass(frozen=True)
+class Best:
+    """The best epoch of a trial so far."""
+
+    value: float
+    key: StateKey
+    epoch: int
+    metrics: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Training to repeat: so many epochs with these hyperparameters and this lane seed."""
+
+    hyper: Hyperparameters
+    seed: int
+    n_epochs: int
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to make a state: start from `state` (None: fresh weights), then train the stretches in order."""
+
+    state: LaneState | None
+    stretches: tuple[Stretch, ...] = ()
+
+
+def lane_seed(job_seed: int, trial: int) -> int:
+    """Derive the seed of a trial's initialisation and dropout from the job's seed."""
+    return int(np.random.SeedSequence([job_seed, trial]).generate_state(1, np.uint32)[0])
+
+
+@dataclass
+class TrialLife:
+    """One trial as the driver knows it. `age` is what the scheduler counts: it runs on while the lane is frozen."""
+
+    number: int
+    seed: int
+    segments: list[Segment] = field(default_factory=list)
+    sequence: int = 0
+    epoch: int = 0
+    age: int = 0
+    outcome: Outcome | None = None
+    error: LaneError | None = None
+    value: float | None = None
+    best: Best | None = None
+    n_since_best: int = 0
+    resident_since: int | None = None
+    """Reports made when the fleet last got this lane; None while the fleet does not hold its state."""
+    state: TrialState = TrialState.PENDING
+    reason: TrialReason = TrialReason.ADMITTED
+    rung: int | None = None
+
+    @property
+    def key(self) -> StateKey:
+        return StateKey(self.number, len(self.segments) - 1, self.sequence)
+
+    @property
+    def hyper(self) -> Hyperparameters:
+        return self.segments[-1].hyper
+
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        return self.segments[-1].fact.parameters
+
+    @property
+    def frozen(self) -> bool:
+        """It has stopped training by itself and only answers its scheduler's milestones."""
+        return self.outcome is not None
+
+    def fact(self) -> TrialFact:
+        """State what a sink should show of this trial now."""
+        return TrialFact(self.number, self.state, self.reason, self.parameters, self.rung, self.error)
+
+    def start(self, state: LaneState | None) -> LaneStart:
+        """Ask the fleet to hold this trial's lane with the given state, early-stopping memory included."""
+        best = self.best.value if self.best else None
+        return LaneStart(self.number, self.hyper, self.seed, state, self.sequence, best, self.n_since_best)
+
+    def hear(self, report: LaneReport, maximize: bool) -> None:
+        """Take in one report, in order."""
+        self.sequence, self.epoch = report.sequence, report.epoch
+        self.outcome, self.error = report.outcome, report.error
+        objective = report.values[0] if report.values else float("nan")
+        if not np.isfinite(objective) or report.outcome in ("diverged", "failed"):
+            return
+        self.value = objective
+        if self.best is None or (objective > self.best.value if maximize else objective < self.best.value):
+            self.best = Best(objective, self.key, report.epoch, report.values)
+            self.n_since_best = 0
+        else:
+            self.n_since_best += 1
+
+
+class Lives:
+    """All trials of a job, and the states that are at hand."""
+
+    def __init__(self, snapshots: Mapping[int, SnapshotFact]) -> None:
+        self.by_number: dict[int, TrialLife] = {}
+        self.states: dict[StateKey, LaneState] = {
+            StateKey(fact.trial, fact.segment, fact.sequence): fact.state for fact in snapshots.values()
+        }
+
+    def segment_at(self, trial: int, sequence: int) -> int:
+        """Find the segment in which a trial made its report number `sequence`."""
+        segments = self.by_number[trial].segments
+        begun = [index for index, segment in enumerate(segments) if segment.fact.sequence < sequence]
+        return begun[-1] if begun else 0
+
+    def recipe(self, key: StateKey, retrain_last: bool = False) -> Recipe:
+        """Say how to make the state `key` from what is at hand: a later state is never used for an earlier one.
+
+        `retrain_last` leaves out the state itself, so that at least its last epoch is trained again.
+        """
+        stretches: list[Stretch] = []
+        while True:
+            life = self.by_number[key.trial]
+            segment = life.segments[key.segment]
+            base = self._nearest(key, key.sequence - int(retrain_last))
+            begun = base.sequence if base else segment.fact.sequence
+            if key.sequence > begun:
+                stretches.insert(0, Stretch(segment.hyper, life.seed, key.sequence - begun))
+            if base is not None:
+                return Recipe(self.states[base], tuple(stretches))
+            source = segment.fact.source_trial
+            if source is None:
+                return Recipe(None, tuple(stretches))
+            sequence = segment.fact.source_sequence
+            key, retrain_last = StateKey(source, self.segment_at(source, sequence), sequence), False
+
+    def _nearest(self, key: StateKey, latest: int) -> StateKey | None:
+        begun = self.by_number[key.trial].segments[key.segment].fact.sequence
+        near = (known for known in self.states if known[:2] == key[:2] and begun < known.sequence <= latest)
+        return max(near, default=None)
+
+    def forget_states(self, keep: set[StateKey]) -> None:
+        """Let go of states that nobody restores from any more."""
+        self.states = {key: state for key, state in self.states.items() if key in keep}
