@@ -32,10 +32,9 @@ class Settings(BaseSettings):
 
     upload_max_bytes: int = Field(256 * 2**20, ge=1, description="Largest upload, as sent.")
     body_max_bytes: int = Field(16 * 2**20, ge=1, description="Largest request body that is no upload.")
-    dataset_max_rows: int = Field(5_000_000, ge=1, description="Most rows of a dataset.")
-    dataset_max_columns: int = Field(5_000, ge=1, description="Most columns of a dataset.")
-    parse_max_seconds: float = Field(120.0, gt=0, description="Time limit of the child that parses an upload.")
-    parse_max_bytes: int = Field(4 * 2**30, ge=1, description="Memory limit of the child that parses an upload.")
+    inflated_max_bytes: int = Field(2**30, ge=1, description="Largest upload once its gzip is opened.")
+    parse_max_seconds: float = Field(60.0, gt=0, description="Time limit of the child that parses an upload.")
+    parse_max_bytes: int = Field(2**31, ge=1, description="Memory limit of the child that parses an upload.")
     predict_max_rows: int = Field(100_000, ge=1, description="Most rows of one prediction.")
     predictor_cache_size: int = Field(16, ge=1, description="Models that are kept ready to predict.")
 

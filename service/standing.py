@@ -12,7 +12,7 @@ from search.trial import TRIAL_ENDED, TrialReason, TrialState
 from service.numbers import exact, plain
 from workers.sink import TrialFact
 
-OUT_OF_THE_RACE = frozenset({TrialState.DIVERGED, TrialState.FAILED})
+OUT_OF_THE_RACE = frozenset({TrialState.DIVERGED, TrialState.FAILED, TrialState.CANCELLED})
 TOLD = ("number", "state", "reason", "parameters", "rung", "objective", "best_epoch", "epochs", "parent", "error")
 
 

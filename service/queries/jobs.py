@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, delete, or_, select, update
+from sqlalchemy import ColumnElement, and_, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from search.trial import JOB_ENDED, JobReason, JobState, check_job_transition
@@ -131,3 +131,14 @@ def _forget_commands(session: Session, job_id: str) -> None:
 
 def _is_behind(created_at: float, job_id: str) -> ColumnElement[bool]:
     return or_(Job.created_at < created_at, and_(Job.created_at == created_at, Job.id < job_id))
+
+
+def count_by_state(session: Session) -> dict[str, int]:
+    """Count jobs by state."""
+    return dict(session.execute(select(Job.state, func.count()).group_by(Job.state)).tuples().all())
+
+
+def sum_progress(session: Session) -> tuple[int, int]:
+    """Trials done and epochs trained, over all jobs."""
+    done, epochs = session.execute(select(func.sum(Job.n_done), func.sum(Job.n_epochs))).one()
+    return int(done or 0), int(epochs or 0)

@@ -1,0 +1,160 @@
+"""`/v1/jobs`: submission, lists, changes of state."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, Query, Response
+from pydantic import JsonValue, WithJsonSchema
+
+from search.trial import JOB_ENDED, JobReason, JobState, check_job_transition
+from service.bodies import check_json
+from service.context import Context, Given
+from service.errors import Problem, field_problem, not_found
+from service.examples import JOB_EXAMPLES
+from service.paging import Cursor, Limit, cut_page, decode_cursor
+from service.queries.jobs import add_command, find_best_model, find_best_models, get_job, list_jobs, move_job
+from service.routes.addresses import IdempotencyKey, JobId
+from service.schemas import LABEL_PATTERN, JobPatch, JobView, Page, PlanView
+from service.submission import preview_job, submit_job
+from service.views import view_job
+
+router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
+SpecBody = Annotated[
+    JsonValue, WithJsonSchema({"$ref": "#/components/schemas/JobSpec"}), Body(openapi_examples=JOB_EXAMPLES)
+]
+Labels = Annotated[
+    list[str] | None,
+    Query(description="Only jobs with this label: `key` or `key:value`; several must all hold.", examples=["team:a"]),
+]
+
+
+@router.post("", status_code=201)
+def submit(context: Given, response: Response, body: SpecBody, idempotency_key: IdempotencyKey = None) -> JobView:
+    """Submit a tuning job."""
+    job, is_new = submit_job(context.database, body, idempotency_key)
+    response.headers["Location"] = f"/v1/jobs/{job.id}"
+    if not is_new:
+        response.headers["Idempotency-Replayed"] = "true"
+    return _show(context, job.id)
+
+
+@router.post("/preview")
+def preview(context: Given, body: SpecBody) -> PlanView:
+    """Say what a job would do and what its budget buys, without starting it."""
+    return preview_job(context.database, body)
+
+
+@router.get("")
+def list_all(
+    context: Given,
+    state: Annotated[list[JobState] | None, Query(description="Only jobs in one of these states.")] = None,
+    label: Labels = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[JobView]:
+    """List jobs, newest first."""
+    before = decode_cursor(cursor, (int, float), str)
+    with context.database.reading() as session:
+        rows = list_jobs(
+            session,
+            states=state or (),
+            labels=[_read_label(text) for text in label or ()],
+            before=(before[0], before[1]) if before else None,
+            limit=limit + 1,
+        )
+        models = find_best_models(session, rows)
+    page, next_cursor = cut_page(rows, limit, lambda job: (job.created_at, job.id))
+    return Page(items=[view_job(job, models.get(job.id)) for job in page], next_cursor=next_cursor)
+
+
+@router.get("/{job_id}")
+def get(context: Given, job_id: JobId) -> JobView:
+    """Show a job."""
+    return _show(context, job_id)
+
+
+@router.patch("/{job_id}")
+def patch(context: Given, job_id: JobId, body: JobPatch) -> JobView:
+    """Change a job's name or labels."""
+    check_json(body.model_dump())
+    with context.database.writing() as session:
+        job = get_job(session, job_id, lock=True)
+        if job is None:
+            raise not_found("job", job_id)
+        job.name = job.name if body.name is None else body.name
+        job.labels = job.labels if body.labels is None else dict(body.labels)
+    return _show(context, job_id)
+
+
+@router.delete("/{job_id}", status_code=204)
+def delete(context: Given, job_id: JobId) -> None:
+    """Delete a job that has ended, with its trials and models."""
+    with context.database.writing() as session:
+        job = get_job(session, job_id, lock=True)
+        if job is None:
+            raise not_found("job", job_id)
+        if job.state not in JOB_ENDED:
+            raise Problem("wrong-state", f"the job is {job.state}; cancel it first")
+        session.delete(job)
+
+
+@router.post("/{job_id}/pause")
+def pause(context: Given, job_id: JobId) -> JobView:
+    """Pause a job: a queued one at once, a running one at the end of its round."""
+    return _steer(context, job_id, JobState.PAUSED, JobReason.USER_PAUSED, "pause")
+
+
+@router.post("/{job_id}/resume")
+def resume(context: Given, job_id: JobId) -> JobView:
+    """Put a paused or failed job back into the queue."""
+    with context.database.writing() as session:
+        job = get_job(session, job_id, lock=True)
+        if job is None:
+            raise not_found("job", job_id)
+        if job.state == JobState.RUNNING:
+            raise Problem("wrong-state", "the job is running; only a paused or failed job can be resumed")
+        move_job(session, job, JobState.QUEUED, JobReason.USER_RESUMED)
+    return _show(context, job_id)
+
+
+@router.post("/{job_id}/cancel")
+def cancel(context: Given, job_id: JobId) -> JobView:
+    """Cancel a job for good: a waiting one at once, a running one at the end of its round."""
+    return _steer(context, job_id, JobState.CANCELLED, JobReason.USER_CANCELLED, "cancel")
+
+
+@router.post("/{job_id}/clone", responses={422: {"description": "Not yet."}})
+def clone(context: Given, job_id: JobId) -> JobView:
+    """Start a new job like this one. Not yet."""
+    _show(context, job_id)
+    raise Problem("not-yet", "jobs cannot be cloned yet; submit the job's `spec` again, with your changes")
+
+
+def _steer(context: Context, job_id: str, state: JobState, reason: JobReason, command: str) -> JobView:
+    with context.database.writing() as session:
+        job = get_job(session, job_id, lock=True)
+        if job is None:
+            raise not_found("job", job_id)
+        check_job_transition(JobState(job.state), state)
+        if job.state == JobState.RUNNING:
+            add_command(session, job_id, command)
+        else:
+            move_job(session, job, state, reason)
+    return _show(context, job_id)
+
+
+def _show(context: Context, job_id: str) -> JobView:
+    with context.database.reading() as session:
+        job = get_job(session, job_id)
+        if job is None:
+            raise not_found("job", job_id)
+        return view_job(job, find_best_model(session, job))
+
+
+def _read_label(text: str) -> tuple[str, Any]:
+    key, colon, value = text.partition(":")
+    if not re.match(LABEL_PATTERN, key) or "\0" in value:
+        raise field_problem("invalid-request", "label", f"{text[:80]!r} is given, key or key:value is expected")
+    return key, value if colon else None

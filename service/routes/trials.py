@@ -1,0 +1,102 @@
+"""`/v1/jobs/{id}/trials`: the race in numbers."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query
+from sqlalchemy.orm import Session
+
+from service.context import Given
+from service.errors import not_found
+from service.paging import Cursor, Limit, cut_page, decode_cursor
+from service.queries.jobs import get_job
+from service.queries.trials import (
+    get_trial,
+    list_reports,
+    list_segments,
+    list_trials_by_number,
+    list_trials_by_objective,
+)
+from service.routes.addresses import JobId, States, TrialNumber
+from service.schemas import Page, ReportView, SegmentView, TrialDetail, TrialView
+from service.tables import Job, Trial
+from service.views import metric_names, view_report, view_trial
+
+router = APIRouter(prefix="/v1/jobs/{job_id}/trials", tags=["trials"])
+Order = Annotated[Literal["number", "objective"], Query(description="objective: best first, those without one last.")]
+
+
+@router.get("")
+def list_all(
+    context: Given,
+    job_id: JobId,
+    order: Order = "number",
+    state: States = None,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> Page[TrialView]:
+    """List a job's trials."""
+    states = [str(wanted) for wanted in state or ()]
+    key: Any
+    with context.database.reading() as session:
+        job = _find_job(session, job_id)
+        if order == "number":
+            after = decode_cursor(cursor, int)
+            key = lambda trial: (trial.number,)  # noqa: E731
+            last = after[0] if after else None
+            rows = list_trials_by_number(session, job_id, states=states, after=last, limit=limit + 1)
+        else:
+            after = decode_cursor(cursor, (int, float, type(None)), int)
+            key = lambda trial: (trial.objective, trial.number)  # noqa: E731
+            rows = list_trials_by_objective(
+                session,
+                job_id,
+                maximize=job.maximize,
+                states=states,
+                after=(after[0], after[1]) if after else None,
+                limit=limit + 1,
+            )
+    page, next_cursor = cut_page(rows, limit, key)
+    names = metric_names(job)
+    return Page(items=[view_trial(trial, names) for trial in page], next_cursor=next_cursor)
+
+
+@router.get("/{number}")
+def get(context: Given, job_id: JobId, number: TrialNumber) -> TrialDetail:
+    """Show a trial with the stretches of its life."""
+    with context.database.reading() as session:
+        job = _find_job(session, job_id)
+        trial = _find_trial(session, job_id, number)
+        segments = list_segments(session, job_id, number)
+    shown = view_trial(trial, metric_names(job))
+    return TrialDetail(**dict(shown), segments=[SegmentView.model_validate(segment) for segment in segments])
+
+
+@router.get("/{number}/reports")
+def list_of_reports(
+    context: Given, job_id: JobId, number: TrialNumber, limit: Limit = 1000, cursor: Cursor = None
+) -> Page[ReportView]:
+    """List a trial's reports: one per epoch, in order."""
+    after = decode_cursor(cursor, int)
+    with context.database.reading() as session:
+        job = _find_job(session, job_id)
+        _find_trial(session, job_id, number)
+        rows = list_reports(session, job_id, number, after=after[0] if after else 0, limit=limit + 1)
+    page, next_cursor = cut_page(rows, limit, lambda report: (report.sequence,))
+    names = metric_names(job)
+    return Page(items=[view_report(report, names) for report in page], next_cursor=next_cursor)
+
+
+def _find_job(session: Session, job_id: str) -> Job:
+    job = get_job(session, job_id)
+    if job is None:
+        raise not_found("job", job_id)
+    return job
+
+
+def _find_trial(session: Session, job_id: str, number: int) -> Trial:
+    trial = get_trial(session, job_id, number)
+    if trial is None:
+        raise not_found("trial", number)
+    return trial

@@ -1,0 +1,231 @@
+"""Wire types of what the API answers. Requests are `workers.body.JobSpec` and the few small types at the end."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Generic, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+
+from models.schema import ColumnSchema
+from search.trial import JobState, TrialState
+
+Item = TypeVar("Item")
+LABEL_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,62}$"
+
+
+def _from_seconds(moment: Any) -> Any:
+    return datetime.fromtimestamp(moment, UTC) if isinstance(moment, int | float) else moment
+
+
+Moment = Annotated[datetime, BeforeValidator(_from_seconds), Field(description="ISO 8601, UTC.")]
+LabelKey = Annotated[str, StringConstraints(pattern=LABEL_PATTERN)]
+LabelValue = Annotated[str, StringConstraints(max_length=200)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
+
+
+class View(BaseModel):
+    """Base of answers: read from rows by name."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+
+class Page(BaseModel, Generic[Item]):
+    """One page of a list; `next_cursor` is null on the last one."""
+
+    items: list[Item]
+    next_cursor: str | None = None
+
+
+class DatasetView(View):
+    """An upload or a bundled set."""
+
+    id: str
+    name: str
+    format: str = Field(description="csv, parquet or bundled.")
+    bundled: bool
+    rows: int
+    n_columns: int
+    n_bytes: int | None
+    sha256: str | None
+    target: str | None = Field(description="The usual target; only bundled sets know theirs.")
+    created_at: Moment | None
+
+
+class DatasetDetail(DatasetView):
+    """A dataset with its columns."""
+
+    columns: list[ColumnSchema]
+
+
+class Progress(BaseModel):
+    """How far a job is."""
+
+    trials: int = Field(description="Planned.")
+    done: int = Field(description="Ended.")
+    epochs: int = Field(description="Trained so far, over all trials.")
+    seconds: float
+
+
+class Best(BaseModel):
+    """The leading trial; `model` is null until its network is stored."""
+
+    trial: int
+    objective: float | None
+    model: str | None
+
+
+class JobView(View):
+    """A tuning job."""
+
+    id: str
+    name: str
+    state: JobState
+    reason: str
+    detail: str
+    labels: dict[str, str]
+    dataset: str = Field(description="As in the spec.")
+    spec: dict[str, Any] = Field(description="As it was sent.")
+    resolved_spec: dict[str, Any] = Field(description="With every default filled in.")
+    plan: dict[str, Any] = Field(description="What the budget buys, as `preview` says it.")
+    rungs: list[int] = Field(description="Ages at which the scheduler decides.")
+    progress: Progress
+    best: Best | None
+    numeric_class: str | None = Field(description="The kind of device that it was trained on.")
+    created_at: Moment
+    updated_at: Moment
+    started_at: Moment | None
+    ended_at: Moment | None
+
+
+class PlanView(BaseModel):
+    """A dry run: the spec with every default filled in, and what the budget buys."""
+
+    model_config = ConfigDict(extra="allow")
+
+    resolved_spec: dict[str, Any]
+
+
+class TrialView(View):
+    """One point of the space. `objective`, `best_epoch` and `metrics` are those of its best epoch."""
+
+    number: int
+    state: TrialState
+    reason: str
+    parameters: dict[str, Any]
+    rung: int | None
+    objective: float | None
+    best_epoch: int | None
+    metrics: dict[str, float | None]
+    epochs: int = Field(description="Age of its weights.")
+    n_reports: int
+    parent: int | None = Field(description="The trial that its newest weights were copied from.")
+    error: dict[str, Any] | None
+    created_at: Moment
+    updated_at: Moment
+
+
+class SegmentView(View):
+    """A stretch of a trial's life."""
+
+    number: int
+    sequence: int = Field(description="Reports that its trial had made before.")
+    source_trial: int | None
+    source_sequence: int
+    source_epoch: int
+    parameters: dict[str, Any]
+
+
+class TrialDetail(TrialView):
+    """A trial with the stretches of its life."""
+
+    segments: list[SegmentView]
+
+
+class ReportView(BaseModel):
+    """The metrics of one epoch; what is not finite is null."""
+
+    sequence: int
+    epoch: int
+    segment: int
+    round: int
+    train_loss: float | None
+    objective: float | None
+    is_finite: bool
+    metrics: dict[str, float | None]
+    outcome: str | None
+    error: dict[str, Any] | None
+
+
+class ModelView(View):
+    """A trained network with its preprocessing."""
+
+    id: str
+    job: str
+    trial: int
+    origin: str
+    epoch: int
+    objective: float | None
+    metrics: dict[str, float | None] = Field(description="On validation rows.")
+    test_metrics: dict[str, float | None] | None = Field(description="On test rows, if the split has any.")
+    formats: list[str]
+    n_bytes: int
+    sha256: str
+    created_at: Moment
+
+
+class ModelDetail(ModelView):
+    """A model with its card: architecture, preprocessing, lineage, an example row."""
+
+    card: dict[str, Any]
+
+
+class BestView(BaseModel):
+    """The winner: best epoch of the best trial, ties by trial number."""
+
+    trial: TrialView
+    model: ModelView
+
+
+class EventView(View):
+    """One event of a job's stream."""
+
+    id: int
+    type: str
+    data: dict[str, Any]
+
+
+class JobPatch(BaseModel):
+    """What can be changed about a job at any time."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Name | None = Field(None, description="A new name; null leaves it.", examples=["housing, second try"])
+    labels: dict[LabelKey, LabelValue] | None = Field(
+        None, max_length=50, description="All labels anew; null leaves them.", examples=[{"team": "a"}]
+    )
+
+
+class Readiness(BaseModel):
+    """Whether the service can do its work, and what it waits for."""
+
+    ready: bool
+    missing: list[str]
+    checks: dict[str, bool]
+
+
+class Health(BaseModel):
+    """The process answers."""
+
+    status: str = "ok"
+
+
+class ProblemView(BaseModel):
+    """An error as RFC 9457 has it; `type` is an address that explains it."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    errors: list[dict[str, str]] = Field(default=[], description="Each with `path` and `message`.")

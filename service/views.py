@@ -1,0 +1,81 @@
+"""From rows to wire types: names of metrics, moments, what is derived. No SQL, no HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from models.schema import ColumnSchema
+from service.numbers import finite, from_exact
+from service.queries.jobs import describe_best, describe_progress
+from service.schemas import DatasetDetail, DatasetView, JobView, ModelDetail, ModelView, ReportView, TrialView
+from service.tables import Dataset, Job, Model, Report, Trial
+
+MODEL_FORMATS = ["package", "safetensors"]
+_JOB_COLUMNS = ("id", "name", "state", "reason", "detail", "labels", "spec", "resolved_spec", "plan", "numeric_class")
+_JOB_MOMENTS = ("created_at", "updated_at", "started_at", "ended_at")
+_MODEL_COLUMNS = ("id", "trial", "origin", "epoch", "objective", "metrics", "test_metrics", "n_bytes", "sha256")
+
+
+def view_job(job: Job, best_model: str | None) -> JobView:
+    """Show a job."""
+    columns = {name: getattr(job, name) for name in (*_JOB_COLUMNS, *_JOB_MOMENTS)}
+    return JobView(
+        **columns,
+        dataset=str(job.spec.get("dataset")),
+        rungs=job.plan.get("rungs") or [],
+        progress=describe_progress(job),  # type: ignore[arg-type]  # Pydantic reads the dict
+        best=describe_best(job, best_model),  # type: ignore[arg-type]
+    )
+
+
+def metric_names(job: Job) -> list[str]:
+    """Names of a job's metrics in the order of its reports' values; the first is the objective."""
+    return list(job.resolved_spec.get("metrics") or [])
+
+
+def view_trial(trial: Trial, metrics: Sequence[str]) -> TrialView:
+    """Show a trial."""
+    columns = {name: getattr(trial, name) for name in TrialView.model_fields if name != "metrics"}
+    return TrialView(**columns, metrics=_name_metrics(metrics, trial.metrics))
+
+
+def view_report(report: Report, metrics: Sequence[str]) -> ReportView:
+    """Show a report."""
+    columns = {name: getattr(report, name) for name in ReportView.model_fields if name != "metrics"}
+    return ReportView(**columns, metrics=_name_metrics(metrics, report.values[1:]))
+
+
+def view_model(model: Model) -> ModelView:
+    """Show a model without its card."""
+    return ModelView(**_model_columns(model))
+
+
+def view_model_detail(model: Model) -> ModelDetail:
+    """Show a model with its card."""
+    return ModelDetail(**_model_columns(model), card=model.card)
+
+
+def view_dataset(dataset: Dataset) -> DatasetView:
+    """Show an upload without its columns."""
+    return DatasetView(**_dataset_columns(dataset))
+
+
+def view_dataset_detail(dataset: Dataset) -> DatasetDetail:
+    """Show an upload with its columns."""
+    columns = [ColumnSchema.model_validate(column) for column in dataset.columns]
+    return DatasetDetail(**_dataset_columns(dataset), columns=columns)
+
+
+def _name_metrics(names: Sequence[str], values: Sequence[Any]) -> dict[str, float | None]:
+    return {name: finite(value) for name, value in zip(names, from_exact(values), strict=False)}
+
+
+def _model_columns(model: Model) -> Mapping[str, Any]:
+    columns = {name: getattr(model, name) for name in _MODEL_COLUMNS}
+    return columns | {"job": model.job_id, "formats": MODEL_FORMATS, "created_at": model.created_at}
+
+
+def _dataset_columns(dataset: Dataset) -> Mapping[str, Any]:
+    columns = {name: getattr(dataset, name) for name in ("id", "name", "format", "n_bytes", "sha256", "created_at")}
+    return columns | {"bundled": False, "rows": dataset.n_rows, "n_columns": len(dataset.columns), "target": None}
