@@ -145,8 +145,8 @@ def _apportion(counts: NDArray[np.int64], wanted: int) -> list[int]:
     room = np.maximum(counts - 1, 0)
     quota = counts * wanted / counts.sum()
     taken = np.minimum(np.floor(quota).astype(np.int64), room)
-    by_remainder = np.argsort(taken - quota, kind="stable")
-    while taken.sum() < min(wanted, room.sum()):
-        for label in by_remainder[: wanted - int(taken.sum())]:
-            taken[label] += taken[label] < room[label]
+    for label in np.argsort(taken - quota, kind="stable"):  # those that were rounded down most come first
+        taken[label] += min(1, wanted - taken.sum(), room[label] - taken[label])
+    for label in np.argsort(-counts, kind="stable"):  # what small classes could not give, large ones do
+        taken[label] += min(wanted - taken.sum(), room[label] - taken[label])
     return [int(count) for count in taken]
