@@ -151,7 +151,8 @@ class _Number(_Parameter):
 
     def _at(self, index: int) -> Any:
         # 15 digits: 0.1 + 2 * 0.1 is 0.3 for whoever reads it.
-        return min(float(f"{self.low + index * (self.spacing or 1.0):.15g}"), self.high)
+        readable = float(f"{self.low + index * (self.spacing or 1.0):.15g}")
+        return min(max(readable, self.low), self.high)
 
 
 class FloatParameter(_Number):
