@@ -12,23 +12,22 @@ from models.dropout import steps_per_chunk
 from models.hyper import Hyperparameters
 from models.layout import BATCH_MULTIPLE, Layout, round_up
 
-ROWS_PER_LANE = (
-    9  # parameters, gradients, two moments, best; a copy of all but two of these to undo a failed epoch; scratch
-)
+ROWS_PER_LANE = 9  # parameters, gradients, two moments, best; three copies to undo an epoch; scratch
 
 
 class OutOfDeviceMemory(MemoryError):
     """A lane or a group of lanes needs more memory than the device has left."""
 
 
-def bytes_needed(hyper: Hyperparameters, layout: Layout, n_train: int, itemsize: int) -> int:
-    """Estimate the bytes that one lane takes while it trains, from above."""
+def bytes_needed(hyper: Hyperparameters, layout: Layout, n_rows: tuple[int, int], itemsize: int) -> int:
+    """Estimate the bytes that one lane takes while it trains, from above; n_rows are for training and validation."""
     hidden = layout.padded[1:-1]
-    batch_rows = round_up(min(hyper.batch_size, n_train), BATCH_MULTIPLE)
+    batch_rows = round_up(min(hyper.batch_size, n_rows[0]), BATCH_MULTIPLE)
     activations = batch_rows * (2 * sum(hidden) + 2 * max(hidden, default=0) + 4 * layout.padded[-1])
     masks = steps_per_chunk(batch_rows, hidden) * batch_rows * sum(hidden) if hyper.dropout else 0
-    validation = VALIDATION_ROWS * sum(layout.padded[1:])
-    return itemsize * (ROWS_PER_LANE * layout.size + activations + masks + validation)
+    validation = VALIDATION_ROWS * sum(layout.padded[1:]) + round_up(n_rows[1], VALIDATION_ROWS) * layout.padded[-1]
+    metrics = 5 * 8 * n_rows[1] * max(2, layout.widths[-1])  # in float64, whatever the pack computes in
+    return itemsize * (ROWS_PER_LANE * layout.size + activations + masks + validation) + metrics
 
 
 def bytes_available(device: torch.device) -> int:

@@ -88,7 +88,9 @@ class Group:
         self._network = TrainedMLP(self.layout, parameters, self._gradients, runs, batch_rows)
         self._scratch = torch.zeros_like(self._network.outputs)
         self._total = torch.zeros_like(self._network.outputs)
-        self._judged = PackedMLP(self.layout, parameters, runs, self.bench.rows.x_valid.shape[1])
+        n_chunks, chunk_rows, _ = self.bench.rows.x_valid.shape
+        self._judged = PackedMLP(self.layout, parameters, runs, chunk_rows)
+        self._answers = parameters.new_zeros((len(parameters), n_chunks * chunk_rows, self.layout.padded[-1]))
 
     def _run(self, rows: slice) -> Run:
         op = OPS[self._hypers[rows.start].activation]
@@ -107,14 +109,22 @@ class Group:
             live.append(torch.from_numpy(mask).to(self._gradients))
         return tuple(live)
 
-    def train_epoch(self) -> NDArray[np.float64]:
-        """Train every lane for one epoch and return its mean training loss.
+    def run_epoch(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Train every lane for one epoch and score it; after an exception all numbers are what they were before.
 
-        Shapes: [K].
+        Shapes: mean training losses [K], validation metrics [K, metrics].
         """
-        batches = self.bench.rows.epoch(self.lanes[0].epoch, self.batch_size)
         for name, copy in self._undo.items():
             copy.copy_(self.buffers[name])
+        try:
+            return self._train(), self._score()
+        except BaseException:
+            for name, copy in self._undo.items():
+                self.buffers[name].copy_(copy)
+            raise
+
+    def _train(self) -> NDArray[np.float64]:
+        batches = self.bench.rows.epoch(self.lanes[0].epoch, self.batch_size)
         taken = [lane.n_steps for lane in self.lanes]
         taken += taken[-1:] * (len(self._hypers) - len(taken))
         for rows, optimizer in self._optimizers:
@@ -141,18 +151,11 @@ class Group:
         for _, optimizer in self._optimizers:
             optimizer.step(step)
 
-    def undo_epoch(self) -> None:
-        """Give the lanes back the numbers that they had when `train_epoch` was called."""
-        for name, copy in self._undo.items():
-            self.buffers[name].copy_(copy)
-
-    def score(self) -> NDArray[np.float64]:
-        """Score every lane on the validation rows.
-
-        Shapes: [K, metrics].
-        """
-        outputs = [self._judged.infer(x).clone() for x in self.bench.rows.x_valid]
-        return self.bench.judge.score(torch.cat(outputs, 1)[: len(self.lanes)])
+    def _score(self) -> NDArray[np.float64]:
+        size = self._judged.batch_rows
+        for chunk, x in enumerate(self.bench.rows.x_valid):
+            self._answers[:, chunk * size : (chunk + 1) * size].copy_(self._judged.infer(x))
+        return self.bench.judge.score(self._answers[: len(self.lanes)])
 
     def keep_best(self, lanes: Sequence[Lane]) -> None:
         """Remember the weights of these lanes as their best."""

@@ -38,11 +38,11 @@ class Run:
 class _Activation:
     """One run of lanes at one hidden layer, with its views of that layer's buffers."""
 
-    def __init__(self, run: Run, layer: int, out: Tensor) -> None:
+    def __init__(self, run: Run, layer: int, out: Tensor, is_trained: bool) -> None:
         self.run, self.op = run, run.op
         self.out = out[run.rows]
         self.live = run.live[layer] if run.live else None
-        self.kept = torch.zeros_like(self.out) if run.keeps else self.out
+        self.kept = torch.zeros_like(self.out) if is_trained and run.keeps else self.out
         self.keeps_input = self.op.backward is None or self.op.reads == "input"
 
     def forward(self, mask: Tensor | None) -> None:
@@ -78,7 +78,10 @@ class PackedMLP:
         self.n_lanes, self.batch_rows = len(parameters), batch_rows
         self.layers = [(weight, bias.unsqueeze(1)) for weight, bias in layout.views(parameters)]
         self.out = [parameters.new_zeros((self.n_lanes, batch_rows, width)) for width in layout.padded[1:]]
-        self._activations = [[_Activation(run, layer, out) for run in runs] for layer, out in enumerate(self.out[:-1])]
+        self._activations = [
+            [_Activation(run, layer, out, isinstance(self, TrainedMLP)) for run in runs]
+            for layer, out in enumerate(self.out[:-1])
+        ]
 
     @property
     def outputs(self) -> Tensor:

@@ -86,7 +86,8 @@ class Pack:
     def bytes_needed(self, hyper: Hyperparameters) -> int:
         """Estimate the bytes on the device that a lane takes while it trains, from above."""
         itemsize = self._bench.like.element_size()
-        return bytes_needed(hyper, self._layout(hyper), self._bench.rows.n_train, itemsize)
+        rows = self._bench.rows
+        return bytes_needed(hyper, self._layout(hyper), (rows.n_train, rows.n_valid), itemsize)
 
     def _layout(self, hyper: Hyperparameters) -> Layout:
         return Layout.of(hyper, self._n_inputs, self._n_outputs)
@@ -105,26 +106,32 @@ class Pack:
 
     def _train_epoch(self, lanes: list[Lane]) -> list[LaneReport]:
         """Train lanes as one; after an exception, put their numbers back and go on by halves."""
-        group = lanes[0].group
         try:
             with torch.no_grad():
-                if group is None or group.lanes != lanes:
-                    group = self._gather(lanes)
-                losses = group.train_epoch()
-                scores = group.score()
+                group = self._gather(lanes)
+                losses, scores = group.run_epoch()
         except Exception as error:  # an op may raise anything, and only its own lane may pay for it
-            if group is not None and lanes[0].group is group:
-                group.undo_epoch()
             if len(lanes) == 1:
                 return [lanes[0].fail(_lane_error(error), len(self.settings.metrics))]
         else:
             return self._report(group, losses.tolist(), scores.tolist())
-        middle = len(lanes) // 2
-        return self._train_epoch(lanes[:middle]) + self._train_epoch(lanes[middle:])
+        middle, reports = len(lanes) // 2, []
+        for half in (lanes[:middle], lanes[middle:]):
+            reports += self._train_epoch(half)
+            _dissolve(half)  # memory may be what was missing
+        return reports
 
     def _gather(self, lanes: list[Lane]) -> Group:
-        for group in {lane.group for lane in lanes if lane.group is not None}:
-            group.dissolve()
+        """Return the group of exactly these lanes: the one they are in, or a new one.
+
+        Raises: OutOfDeviceMemory.
+        """
+        group = lanes[0].group
+        if group is not None and group.lanes == lanes:
+            return group
+        _dissolve(lanes)
+        needed = sum(self.bytes_needed(lane.hyper) for lane in lanes)
+        check_capacity(needed, bytes_available(self._device), f"training {len(lanes)} lanes as one")
         return Group(lanes, self._bench)
 
     def _report(self, group: Group, losses: list[float], scores: list[list[float]]) -> list[LaneReport]:
@@ -142,6 +149,12 @@ class Pack:
         if improved:
             group.keep_best(improved)
         return reports
+
+
+def _dissolve(lanes: Iterable[Lane]) -> None:
+    for lane in lanes:
+        if lane.group is not None:
+            lane.group.dissolve()
 
 
 def _lane_error(error: Exception) -> LaneError:

@@ -1,0 +1,140 @@
+"""One failing lane fails alone: exceptions in an op, states that do not fit, networks too large for the device."""
+
+from __future__ import annotations
+
+import gc
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from models.hyper import Hyperparameters
+from models.lanes import LaneStart, LaneState
+from models.ops import OPS, Op
+from models.pack import Pack
+from tests.models.pack.jobs import make_data, make_hyper, make_pack, start
+
+
+class OpBroke(Exception):
+    pass
+
+
+def break_above(limit: float) -> Op:
+    """Return tanh, except that it raises as soon as one number leaves [-limit, limit]."""
+
+    def forward(z: torch.Tensor) -> torch.Tensor:
+        if z.abs().max() > limit:
+            raise OpBroke(f"a number above {limit}")
+        return z.tanh_()
+
+    return Op("fragile", "", "glorot", forward, OPS["tanh"].backward, "output")
+
+
+@pytest.mark.parametrize("culprit", [0, 3, 6])
+def test_an_exception_is_traced_by_halves_to_its_lane_and_the_rest_go_on(
+    culprit: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(OPS, "fragile", break_above(40))
+    calm = [make_hyper(activation=name, dropout=rate) for name in ("fragile", "relu") for rate in (0.0, 0.1)]
+    lanes = [calm[lane % 4] for lane in range(7)]
+    healthy, hit = make_pack(make_data()), make_pack(make_data())
+    start(healthy, *lanes)
+    lanes[culprit] = make_hyper(activation="fragile", optimizer="sgd", learning_rate=50.0)
+    start(hit, *lanes)
+    expected = [r for r in healthy.train(dict.fromkeys(range(7), 4)) if r.lane != culprit]
+    found = hit.train(dict.fromkeys(range(7), 4))
+    assert [r for r in found if r.lane != culprit] == expected
+    last = [r for r in found if r.lane == culprit][-1]
+    assert last.outcome == "failed"
+    assert last.error is not None
+    assert (last.error.kind, last.error.message) == ("OpBroke", "a number above 40")
+    assert "in forward" in last.error.traceback
+    assert not last.error.out_of_memory
+    assert hit.train({culprit: 3}) == []
+
+
+def test_a_failed_epoch_leaves_the_weights_of_the_epoch_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(OPS, "fragile", break_above(1e9))
+    pack = make_pack(make_data())
+    start(pack, make_hyper(activation="fragile"))
+    pack.train({0: 2})
+    before = pack.save([0])[0]
+    monkeypatch.setitem(OPS, "fragile", break_above(0.5))
+    pack.start([LaneStart(0, make_hyper(activation="fragile"), 100, before, sequence=2)])
+    report = pack.train({0: 1})[0]
+    assert (report.outcome, report.sequence, report.epoch) == ("failed", 3, 2)
+    assert math.isnan(report.train_loss)
+    assert np.isnan(report.values).all()
+    np.testing.assert_array_equal(pack.save([0])[0].arrays["parameters"], before.arrays["parameters"])
+
+
+def test_a_network_too_large_for_the_device_fails_alone_and_says_both_figures() -> None:
+    pack = make_pack(make_data(), torch.float32)
+    huge = make_hyper(units=65_536, hidden_layers=16)
+    reports = start(pack, make_hyper(), huge, make_hyper())
+    assert [(r.lane, r.outcome) for r in reports] == [(1, "failed")]
+    error = reports[0].error
+    assert error is not None
+    assert error.out_of_memory
+    assert error.message.startswith("a network of widths (5, 65536, 65536,")
+    assert f"needs {pack.bytes_needed(huge) / 2**20:,.0f} MiB, the device has " in error.message
+    assert {r.lane for r in pack.train({0: 1, 1: 1, 2: 1})} == {0, 2}
+    with pytest.raises(ValueError, match="lane 1 failed to start and has no state"):
+        pack.save([1])
+
+
+def test_lanes_that_do_not_fit_together_are_trained_by_halves(monkeypatch: pytest.MonkeyPatch) -> None:
+    alone, tight = make_pack(make_data()), make_pack(make_data())
+    for pack in (alone, tight):
+        start(pack, *[make_hyper()] * 4)
+    expected = alone.train(dict.fromkeys(range(4), 2))
+    room = 5 * tight.bytes_needed(make_hyper()) // 2
+    monkeypatch.setattr("models.pack.bytes_available", lambda device: room)
+    assert tight.train(dict.fromkeys(range(4), 2)) == expected
+
+
+@pytest.mark.parametrize("hyper", [make_hyper(), make_hyper(dropout=0.1, activation="gelu", units=200, batch_size=64)])
+def test_the_estimate_of_memory_is_above_what_a_lane_takes(hyper: Hyperparameters) -> None:
+    pack = make_pack(make_data(n_train=200, n_valid=500), torch.float32)
+    gc.collect()
+    before = tensor_bytes()
+    start(pack, hyper)
+    pack.train({0: 1})
+    taken = tensor_bytes() - before - batch_bytes(pack)
+    assert taken < pack.bytes_needed(hyper) < 3 * taken
+
+
+def batch_bytes(pack: Pack) -> int:
+    """Bytes of the epoch's batches, which all lanes share."""
+    assert pack._bench.rows._cached is not None
+    batches = pack._bench.rows._cached[1]
+    return batches.x.nbytes + batches.target.nbytes + batches.weight.nbytes
+
+
+def tensor_bytes() -> int:
+    """Bytes of all storages that Python can reach."""
+    storages = {
+        o.untyped_storage().data_ptr(): o.untyped_storage().nbytes()
+        for o in gc.get_objects()
+        if type(o) is torch.Tensor
+    }
+    return sum(storages.values())
+
+
+def test_a_state_of_another_network_is_refused_with_both_sizes() -> None:
+    pack = make_pack(make_data())
+    state = LaneState(3, 9, {"parameters": np.zeros(7, np.float32)})
+    reports = pack.start([LaneStart(4, make_hyper(), 0, state, sequence=2)])
+    assert [(r.lane, r.sequence, r.epoch, r.outcome) for r in reports] == [(4, 3, 3, "failed")]
+    assert reports[0].error is not None
+    expected = "parameters of a state has shape (7,); widths (5, 9, 17, 1) need (242,)"
+    assert (reports[0].error.kind, reports[0].error.message) == ("ValueError", expected)
+
+
+def test_a_lane_that_failed_to_start_may_be_started_again() -> None:
+    pack = make_pack(make_data())
+    start(pack, make_hyper(activation="no such op"))
+    assert pack.best_layers(0) is None
+    assert start(pack, make_hyper()) == []
+    assert len(pack.train({0: 2})) == 2
