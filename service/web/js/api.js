@@ -57,7 +57,7 @@ export const api = {
     form.append("file", file);
     return request("POST", "/v1/datasets", { form });
   },
-  events: (id, after) => request("GET", `/v1/jobs/${part(id)}/events?after=${after}`),
+  events: (id, after) => request("GET", `/v1/jobs/${part(id)}/events?after=${after}&limit=1000`),
 };
 
 /** Where a model is downloaded; `format` is safetensors or package. */

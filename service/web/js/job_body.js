@@ -1,5 +1,8 @@
 /** From what the form holds to the body of `POST /v1/jobs`. Pure: no elements, no requests. */
 
+/** Epochs without progress after which the service stops a trial by itself. */
+export const DEFAULT_PATIENCE = 10;
+
 /** A typed value: numbers and booleans as such, everything else as text; empty is nothing. */
 export function typed(text) {
   const trimmed = String(text).trim();
@@ -63,7 +66,7 @@ export function buildBody(draft) {
   if (draft.scheduler) body.scheduler = draft.scheduler;
   const budget = drop(draft.budget);
   if (Object.keys(budget).length) body.budget = budget;
-  if (draft.patience !== null && draft.patience !== "") body.early_stopping = { patience: draft.patience };
+  if (draft.patience !== DEFAULT_PATIENCE) body.early_stopping = draft.patience === null ? null : { patience: draft.patience };
   return body;
 }
 

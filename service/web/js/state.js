@@ -104,6 +104,13 @@ export function leaderOf(race) {
   return leader;
 }
 
+/** The best model that has been announced, or null. */
+export function bestModel(race) {
+  const maximize = maximizes(race);
+  return race.models.reduce((best, model) =>
+    best === null || (maximize ? model.objective > best.objective : model.objective < best.objective) ? model : best, null);
+}
+
 /** How many trials stand in each state. */
 export function countStates(race) {
   const counts = Object.fromEntries(TRIAL_STATES.map((state) => [state, 0]));

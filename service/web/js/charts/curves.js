@@ -3,6 +3,7 @@
  * where each running trial is now. A pure function of arrays to a Plotly figure.
  */
 
+import { number } from "../format.js";
 import { axis, layout, robustRange } from "./theme.js";
 
 const ORDER = ["cancelled", "stopped", "pending", "paused", "completed", "failed", "diverged", "running"];
@@ -12,14 +13,15 @@ const LOOK = {
   diverged: { opacity: 0.8, width: 1.3 },
   failed: { opacity: 0.8, width: 1.3 },
 };
-const FAINT = { opacity: 0.38, width: 1.1 };
-const ENDS = { stopped: "line-ns-open", diverged: "x-thin-open", failed: "x-thin-open", running: "circle" };
+const FAINT = { opacity: 0.5, width: 1.1 };
+const ENDS = { diverged: "x-thin-open", failed: "x-thin-open", running: "circle" };
+const SIZES = { diverged: 7, failed: 7, running: 5 };
 
 /**
  * Keep at most `limit` points: whole lines first go by rank (the best and the running stay), then every line is
  * thinned to every n-th epoch, its last point always kept. Lines are `{number, state, epochs, values, best}`.
  */
-export function lighten(lines, { limit = 24000, maximize = false } = {}) {
+export function lighten(lines, { limit = 12000, maximize = false } = {}) {
   const total = lines.reduce((sum, line) => sum + line.values.length, 0);
   if (total <= limit) return lines;
   const worst = maximize ? -Infinity : Infinity;
@@ -88,10 +90,9 @@ function endsTrace(name, lines, theme) {
     mode: "markers",
     marker: {
       symbol: ends.map((end) => ENDS[end.line.state] ?? "circle"),
-      size: ends.map((end) => (end.line.state === "running" ? 6 : 7)),
+      size: ends.map((end) => SIZES[end.line.state]),
       color: ends.map((end) => theme.state[end.line.state]),
-      line: { width: ends.map((end) => (end.line.state === "running" ? 0 : 1.4)),
-              color: ends.map((end) => theme.state[end.line.state]) },
+      line: { width: 1.4, color: ends.map((end) => theme.state[end.line.state]) },
     },
     opacity: 0.9,
   });
@@ -105,10 +106,22 @@ function leaderTraces(leader, theme, log) {
   return [
     base("leader", { ...points, mode: "lines", line: { color: theme.leader, width: 3.2 } }),
     base("leader now", {
-      ...head, mode: "markers",
+      ...head, mode: "markers", cliponaxis: false,
       marker: { symbol: "circle", size: 11, color: theme.leader, line: { width: 2, color: theme.panel } },
     }),
   ];
+}
+
+function leaderLabel(leader, course, theme, log) {
+  const end = leader ? leader.values.findLastIndex((value) => Number.isFinite(value)) : -1;
+  if (end < 0 || (log && leader.values[end] <= 0)) return [];
+  const place = leader.epochs[end] < 0.7 * course
+    ? { xanchor: "left", yanchor: "middle", xshift: 12 } : { xanchor: "right", yanchor: "bottom", yshift: 12, xshift: 4 };
+  return [{
+    x: leader.epochs[end], y: log ? Math.log10(leader.values[end]) : leader.values[end], showarrow: false,
+    text: `trial ${leader.number} · ${number(leader.best)}`, ...place,
+    font: { size: 12, color: theme.leader }, bgcolor: theme.panel, opacity: 0.92, borderpad: 2,
+  }];
 }
 
 function rungMarks(rungs, theme) {
@@ -130,7 +143,7 @@ export function curvesFigure(lines, options, theme) {
   const light = lighten(lines, { maximize });
   const groups = ORDER.map((state) => light.filter((line) => line.state === state && line.number !== leader));
   const first = lines.find((line) => line.number === leader);
-  const range = robustRange(light.flatMap((line) => line.values), { maximize, log });
+  const range = robustRange(light.flatMap((line) => line.values), { maximize, log, share: 0.96 });
   const marked = light.filter((line) => line.state in ENDS && line.number !== leader);
   const longest = lines.reduce((most, line) => Math.max(most, line.epochs.at(-1) ?? 0), epochs);
   return {
@@ -145,6 +158,7 @@ export function curvesFigure(lines, options, theme) {
       yaxis: axis(theme, options.metric ?? "objective", {
         type: log ? "log" : "linear", ...(range ? { range } : {}), dtick: log ? "D2" : undefined,
       }),
+      annotations: leaderLabel(first, longest, theme, log),
       shapes: rungMarks(rungs.filter((epoch) => epoch < longest), theme),
     }),
   };

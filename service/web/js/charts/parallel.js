@@ -1,5 +1,5 @@
 /**
- * Parallel coordinates of the parameters, coloured by objective. Drawn with plain lines and not with Plotly's own
+ * Parallel coordinates of the parameters, coloured by objective, the leader on top. Drawn with plain lines and not with Plotly's own
  * parcoords, which needs WebGL and code generation that a strict content security policy forbids. Pure.
  */
 
@@ -29,7 +29,9 @@ function numberScale(present, log) {
   const bend = log && low > 0 ? Math.log : (value) => value;
   const back = log && low > 0 ? Math.exp : (value) => value;
   const span = bend(high) - bend(low) || 1;
-  const parts = high > low ? [0, 0.5, 1] : [0];
+  const distinct = [...new Set(finite)].sort((a, b) => a - b);
+  const few = distinct.length <= 6 && distinct.map((value) => (bend(value) - bend(low)) / span);
+  const parts = few || (high > low ? [0, 0.5, 1] : [0]);
   const whole = finite.every((value) => Number.isInteger(value));
   const text = (part) => {
     const value = back(bend(low) + part * span);
@@ -49,7 +51,7 @@ export function rankBins(values, maximize, n = N_BINS) {
   return bins;
 }
 
-function binTrace(rows, bin, theme) {
+function rowsTrace(rows, color, more) {
   const [x, y, customdata] = [[], [], []];
   for (const row of rows) {
     row.places.forEach((place, index) => {
@@ -62,11 +64,13 @@ function binTrace(rows, bin, theme) {
     customdata.push(row.number);
   }
   return {
-    type: "scatter", mode: "lines+markers", x, y, customdata, hoverinfo: "none", connectgaps: false,
-    line: { color: theme.scale[bin], width: bin === N_BINS - 1 ? 1.9 : 1.1 },
-    marker: { size: 3, color: theme.scale[bin] },
-    opacity: 0.35 + (0.6 * bin) / (N_BINS - 1),
+    type: "scatter", mode: "lines", x, y, customdata, hoverinfo: "none", connectgaps: false,
+    line: { color, width: more.width }, opacity: more.opacity,
   };
+}
+
+function shorten(name) {
+  return name.length > 18 ? `${name.slice(0, 17)}…` : name;
 }
 
 function labels(columns, scales, theme) {
@@ -74,7 +78,9 @@ function labels(columns, scales, theme) {
     x, y, text: plain(text), xref: "x", yref: "y", showarrow: false, font: { size: 10.5, color: theme.muted }, ...more,
   });
   return columns.flatMap((column, index) => [
-    label(index, 1.06, column.name, { yanchor: "bottom", font: { size: 11.5, color: theme.ink }, textangle: 0 }),
+    label(index, 1.06, shorten(column.name), {
+      yanchor: "bottom", font: { size: 11.5, color: theme.ink },
+    }),
     ...scales[index].ticks.map((tick) =>
       label(index, tick.at, tick.text, { xanchor: "left", xshift: 4, bgcolor: theme.panel, opacity: 0.9, borderpad: 1 })),
   ]);
@@ -96,11 +102,15 @@ export function parallelFigure(columns, trials, options, theme) {
     places: trial.values.map((value, column) => (value === undefined ? undefined : scales[column].place(value))),
   }));
   return {
-    data: Array.from({ length: N_BINS }, (_, bin) => binTrace(rows.filter((row) => row.bin === bin), bin, theme)),
+    data: [
+      ...Array.from({ length: N_BINS }, (_, bin) => rowsTrace(rows.filter((row) => row.bin === bin), theme.scale[bin],
+        { width: 1.2, opacity: 0.3 + (0.6 * bin) / (N_BINS - 1) })),
+      rowsTrace(rows.slice(0, 1), theme.leader, { width: 3, opacity: 1 }),
+    ],
     layout: layout(theme, options.revision ?? "parallel", {
-      margin: { l: 16, r: 56, t: 30, b: 14 },
+      margin: { l: 52, r: 68, t: 30, b: 14 },
       dragmode: false,
-      xaxis: { visible: false, range: [-0.12, last + 0.35], fixedrange: true },
+      xaxis: { visible: false, range: [-0.02, last + 0.02], fixedrange: true },
       yaxis: { visible: false, range: [-0.06, 1.16], fixedrange: true },
       annotations: labels(columns, scales, theme),
       shapes: columns.map((_, index) => ({

@@ -3,7 +3,7 @@
 import { onFrame } from "../dom.js";
 import { plotlyUrl } from "../api.js";
 
-const CONFIG = { displayModeBar: false, responsive: true, doubleClick: "reset+autosize", scrollZoom: false };
+const CONFIG = { displayModeBar: false, responsive: false, doubleClick: "reset+autosize", scrollZoom: false };
 let loading = null;
 
 /** Load Plotly once; rejects with a sentence when it cannot be had. */
@@ -18,43 +18,75 @@ export function loadPlotly() {
   return loading;
 }
 
+/** The end of the frame that shows what was just drawn: painting counts as part of a drawing's cost. */
+function painted() {
+  return new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)));
+}
+
 /**
- * A chart in `holder`, drawn from `figure()` whenever `redraw()` is called: at most once a frame, and never more than
- * a fifth of the time, however long one drawing takes. `onPoint(customdata | null, mouse event)` hears the pointer.
+ * A clock for drawings: `ask()` runs `draw` soon, one at a time and never more than a fifth of the time, however long
+ * one takes. Nothing is drawn while `holder` is out of sight; what was asked for meanwhile is drawn when it comes back.
  */
-export function mountChart(holder, figure, onPoint = () => {}) {
-  let [drawing, stale, closed, listening, cost] = [false, false, false, false, 0];
-  const draw = async () => {
-    if (closed || !holder.isConnected) return;
-    if (drawing) {
-      stale = true;
-      return;
-    }
-    drawing = true;
-    try {
-      const Plotly = await loadPlotly();
-      if (closed) return;
-      const start = performance.now();
-      const { data, layout } = figure();
-      await Plotly.react(holder, data, layout, CONFIG);
-      cost = performance.now() - start;
-      if (!listening) listening = listen(holder, onPoint);
-    } catch (error) {
-      holder.textContent = error.message;
-    } finally {
-      drawing = false;
-      if (stale) setTimeout(() => ((stale = false), redraw()), cost * 4);
-    }
+function pace(holder, draw) {
+  let [busy, wanted, visible, closed] = [false, false, false, false];
+  const run = async () => {
+    if (busy || closed || !wanted || !visible) return;
+    [busy, wanted] = [true, false];
+    const start = performance.now();
+    await draw();
+    await Promise.race([painted(), pause(200)]); // no frames come while the page is hidden
+    await pause(Math.max(4 * (performance.now() - start), 100));
+    busy = false;
+    run();
   };
-  const redraw = onFrame(draw, 120);
-  const scheme = matchMedia("(prefers-color-scheme: dark)");
-  scheme.addEventListener("change", redraw);
+  const watcher = new IntersectionObserver((entries) => {
+    visible = entries.at(-1).isIntersecting;
+    run();
+  }, { rootMargin: "160px" });
+  watcher.observe(holder);
   return {
-    redraw,
-    restyle: (change, index) => window.Plotly && listening && window.Plotly.restyle(holder, change, [index]),
+    ask() {
+      wanted = true;
+      run();
+    },
     close() {
       closed = true;
-      scheme.removeEventListener("change", redraw);
+      watcher.disconnect();
+    },
+  };
+}
+
+const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+
+/**
+ * A chart in `holder`, drawn from `figure()` whenever `redraw()` is called, as often as that can be afforded.
+ * `onPoint(customdata | null, mouse event)` hears the pointer.
+ */
+export function mountChart(holder, figure, onPoint = () => {}) {
+  let listening = false;
+  const clock = pace(holder, async () => {
+    try {
+      const Plotly = await loadPlotly();
+      if (!holder.isConnected) return;
+      const { data, layout } = figure();
+      await Plotly.react(holder, data, layout, CONFIG);
+      listening ||= listen(holder, onPoint);
+    } catch (error) {
+      holder.textContent = error.message;
+    }
+  });
+  const scheme = matchMedia("(prefers-color-scheme: dark)");
+  scheme.addEventListener("change", clock.ask);
+  const fit = onFrame(() => listening && window.Plotly.Plots.resize(holder), 100);
+  const watcher = new ResizeObserver(fit);
+  watcher.observe(holder);
+  return {
+    redraw: clock.ask,
+    restyle: (change, index) => listening && window.Plotly.restyle(holder, change, [index]),
+    close() {
+      clock.close();
+      watcher.disconnect();
+      scheme.removeEventListener("change", clock.ask);
       window.Plotly?.purge(holder);
     },
   };

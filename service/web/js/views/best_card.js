@@ -3,6 +3,7 @@
 import { api, downloadUrl } from "../api.js";
 import { el } from "../dom.js";
 import { bytes, number, words } from "../format.js";
+import { bestModel } from "../state.js";
 import { panel, problemBox } from "./parts.js";
 import { predictForm } from "./predict_form.js";
 
@@ -24,31 +25,32 @@ function downloads(model) {
       `Download ${format}`, format === "package" && model.n_bytes ? el("span", { class: "muted" }, bytes(model.n_bytes)) : null)));
 }
 
-function content(trial, model) {
-  const about = `Trial ${trial.number}, epoch ${model.epoch ?? trial.best_epoch}`;
+function content(model) {
+  const about = `Trial ${model.trial}, epoch ${model.epoch}`;
   return [el("p", { class: "muted" }, about), metricsTable(model), downloads(model), predictForm(model)];
 }
 
-/** The card; it loads the winner whenever the job names another one. */
+/** The card; it loads the leader's model, or the best one there is while the leader still races. */
 export function bestCard(race) {
   const body = el("div", {}, el("p", { class: "muted" }, "The best model appears here once the first trial has finished."));
   const node = panel("Best model", { kind: "best-panel" }, body);
   let shown = null;
-  const load = async () => {
+  const load = async (id) => {
     try {
-      const best = await api.best(race.job.id);
-      const model = { ...best.model, ...(await api.model(best.model.id)) };
-      body.replaceChildren(...content(best.trial, model));
+      const model = await api.model(id);
+      if (id === shown) body.replaceChildren(...content(model));
     } catch (problem) {
-      if (problem.code !== "no-model") body.replaceChildren(problemBox(problem));
+      if (id !== shown) return;
       shown = null;
+      if (problem.code === "not-found") return; // a better one took its place meanwhile
+      body.replaceChildren(problemBox(problem));
     }
   };
   node.update = () => {
-    const wanted = race.job.best?.model ?? null;
+    const wanted = race.job.best?.model ?? bestModel(race)?.id ?? null;
     if (!wanted || wanted === shown) return;
     shown = wanted;
-    load();
+    load(wanted);
   };
   node.update();
   return node;

@@ -31,7 +31,7 @@ function datasetRow(dataset, onDelete) {
     if (!node.open || loaded) return;
     loaded = true;
     try {
-      const full = dataset.columns ? dataset : await api.dataset(dataset.id);
+      const full = await api.dataset(dataset.id);
       body.replaceChildren(
         el("div", { class: "actions" }, el("a", { class: "button small primary", href: `#/new?dataset=${encodeURIComponent(dataset.id)}` }, "New job"),
           dataset.bundled ? null : el("button", { type: "button", class: "small danger", onclick: () => onDelete(dataset, node) }, "Delete")),
@@ -45,9 +45,8 @@ function datasetRow(dataset, onDelete) {
 }
 
 function factsOf(dataset) {
-  const columns = dataset.columns?.length ?? dataset.n_columns;
-  return [dataset.bundled ? "bundled" : dataset.format, `${count(dataset.rows ?? dataset.n_rows)} rows`,
-    columns ? `${columns} columns` : null, dataset.n_bytes ? bytes(dataset.n_bytes) : null].filter(Boolean).join(" · ");
+  return [dataset.bundled ? "bundled" : dataset.format, `${count(dataset.rows)} rows`,
+    `${dataset.n_columns} columns`, dataset.n_bytes ? bytes(dataset.n_bytes) : null].filter(Boolean).join(" · ");
 }
 
 async function remove(dataset, node) {

@@ -1,21 +1,23 @@
 /** The form's section on budget, objective and early stopping. */
 
 import { el } from "../dom.js";
+import { DEFAULT_PATIENCE } from "../job_body.js";
 import { words } from "../format.js";
-import { field, select } from "./fields.js";
+import { field } from "./fields.js";
 
 const numeric = (value, more = {}) => el("input", { type: "number", value, inputmode: "decimal", ...more });
 const read = (control) => (control.value === "" ? null : Number(control.value));
 
-/** The section. `metrics`: names by task. */
+/** The section. `metrics`: the catalog's lists by task. */
 export function budgetSection(metrics) {
-  const trials = numeric(64, { min: 1, step: 1 });
-  const epochs = numeric(20, { min: 1, step: 1 });
+  const trials = numeric("", { min: 1, step: 1, placeholder: "64, or the whole grid" });
+  const epochs = numeric(30, { min: 1, step: 1 });
   const seconds = numeric("", { min: 1, placeholder: "no limit" });
-  const patience = numeric("", { min: 1, step: 1, placeholder: "off" });
+  const patience = numeric(DEFAULT_PATIENCE, { min: 1, step: 1, placeholder: "never" });
   const seed = numeric("", { min: 0, step: 1, placeholder: "0" });
-  const objective = select([["", "by task"], ...metrics.map((metric) =>
-    [metric.name, `${words(metric.name)} (${metric.maximize ? "higher" : "lower"} is better)`])], "");
+  const objective = el("select", {}, el("option", { value: "" }, "by task"), Object.entries(metrics).map(([task, list]) =>
+    el("optgroup", { label: task }, list.map((metric) => el("option", { value: metric.name },
+      `${words(metric.name)} (${metric.maximize ? "higher" : "lower"} is better)`)))));
   const node = el("div", { class: "field-grid" },
     field("Trials", trials, { path: "budget.trials" }),
     field("Epochs per trial", epochs, { path: "budget.epochs_per_trial", hint: "At most; a scheduler stops the slow ones." }),

@@ -9,8 +9,7 @@ import { uploadBox } from "./upload.js";
 const TASKS = [["auto", "automatic"], ["regression", "regression"], ["binary", "binary classification"], ["multiclass", "multiclass classification"]];
 
 function datasetLabel(dataset) {
-  const rows = dataset.rows ?? dataset.n_rows;
-  return `${dataset.name}${rows ? ` (${count(rows)} rows)` : ""}`;
+  return `${dataset.name} (${count(dataset.rows)} rows${dataset.bundled ? ", bundled" : ""})`;
 }
 
 function fillOptions(control, names, chosen = []) {
@@ -52,7 +51,7 @@ function splitFields() {
   return node;
 }
 
-/** The section; `facts.columns` and `facts.target()` serve the rest of the form, `changed()` hears a loaded dataset. */
+/** The section; `changed()` hears a loaded dataset. */
 export function dataSection(datasets, wanted, changed) {
   const name = el("input", { type: "text", maxlength: 200, placeholder: "named after its dataset", autocomplete: "off" });
   const dataset = select(datasets.map((item) => [item.id, datasetLabel(item)]), wanted ?? datasets[0]?.id);
@@ -60,19 +59,17 @@ export function dataSection(datasets, wanted, changed) {
   const exclude = el("select", { multiple: true, size: 4 });
   const task = select(TASKS, "auto");
   const split = splitFields();
-  const facts = { columns: [], target: () => chosenOf(target) };
 
   const load = async () => {
     const id = dataset.value;
     if (!id) return;
     const full = await api.dataset(id);
     if (id !== dataset.value) return; // another one was chosen meanwhile
-    facts.columns = full.columns ?? [];
-    const names = facts.columns.map((column) => column.name);
-    const known = full.target ?? full.targets ?? null;
+    const names = full.columns.map((column) => column.name);
+    const known = full.target ?? null;
     fillOptions(target, names, known ? [known].flat() : names.slice(-1));
     fillOptions(exclude, names);
-    split.setColumns(facts.columns);
+    split.setColumns(full.columns);
     changed();
   };
   dataset.addEventListener("change", load);
@@ -88,7 +85,6 @@ export function dataSection(datasets, wanted, changed) {
       field("Target", target, { path: "target", hint: "Several with Ctrl or ⌘." }),
       field("Columns left out", exclude, { path: "columns.exclude", hint: "None chosen: all others are features." })),
     el("div", { class: "field-grid wide" }, field("Task", task, { path: "task" }), split));
-  node.facts = facts;
   node.read = () => ({
     name: name.value.trim(), dataset: dataset.value, target: chosenOf(target), exclude: chosenOf(exclude), task: task.value,
     ...split.read(),

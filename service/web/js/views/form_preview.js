@@ -2,7 +2,7 @@
 
 import { api, curlLine } from "../api.js";
 import { copyButton, el } from "../dom.js";
-import { count, duration, words } from "../format.js";
+import { count, words } from "../format.js";
 import { nearestPath } from "../job_body.js";
 import { setProblem } from "./fields.js";
 import { facts, problemBox } from "./parts.js";
@@ -24,19 +24,23 @@ export function placeProblems(form, errors) {
   return rest;
 }
 
-function shown(value) {
-  if (Array.isArray(value)) return value.join(", ") || "none";
-  if (value !== null && typeof value === "object") return JSON.stringify(value);
-  return typeof value === "number" ? count(value) : String(value);
+function rowsOf({ train, validation, test }) {
+  return [train, validation, test].every((part) => part === null || part === undefined)
+    ? null : [train, validation, test].map(count).join(" / ");
 }
 
-function outcome(answer) {
-  const { resolved_spec: spec, ...rest } = answer;
-  const numbers = Object.entries({ ...rest, ...(rest.preview ?? {}) })
-    .filter(([name, value]) => name !== "preview" && value !== null && typeof value !== "object" || Array.isArray(value));
+/** What the service says the job would do, in the order in which one asks. */
+function outcome(plan) {
+  const rungs = plan.rungs ?? [];
   return facts([
-    ["task", spec?.task], ["objective", words(spec?.objective?.name)], ["features", spec?.features?.length],
-    ...numbers.map(([name, value]) => [words(name), name.includes("seconds") ? duration(value) : shown(value)]),
+    ["task", plan.task], ["because", plan.task_reason],
+    ["objective", `${words(plan.objective.name)}, ${plan.objective.maximize ? "higher" : "lower"} is better`],
+    ["features", plan.features.length], ["train / validate / test rows", rowsOf(plan.rows)],
+    ["what varies", plan.parameters.map(words).join(", ") || "nothing"],
+    ["search", `${plan.algorithm} + ${plan.scheduler}`],
+    ["trials", `${count(plan.trials)}, ${count(plan.parallelism)} at once`],
+    ["epochs", `${count(plan.epochs_per_trial)} each, ${count(plan.epochs_bought)} at most in all`],
+    ["rungs", rungs.length ? `${rungs.slice(0, 8).join(", ")}${rungs.length > 8 ? " …" : ""}` : null],
   ]);
 }
 

@@ -12,13 +12,13 @@ export function searchSection(catalog) {
   const editor = spaceEditor(catalog.hyperparameters);
   const draw = () => {
     const chosen = presets.find((item) => item.name === preset.value);
-    hint.textContent = chosen?.description ?? "";
+    hint.textContent = chosen?.about ?? "";
     editor.setPreset(chosen ?? null);
   };
   preset.addEventListener("change", draw);
   draw();
   const node = el("div", { class: "stack" },
-    el("div", { class: "field-grid wide" }, field("Preset", preset, { path: "preset" }), hint), editor);
+    el("div", { class: "preset" }, field("Preset", preset, { path: "preset" }), hint), editor);
   node.read = () => {
     const rows = editor.read();
     const touched = rows.some((row) => row.mode !== "preset");
@@ -37,7 +37,7 @@ export function pluginPicker(path, plugins, first) {
   const draw = () => {
     const plugin = plugins.find((item) => item.kind === choice.value);
     if (!forms.has(plugin.kind)) forms.set(plugin.kind, schemaFields(plugin.schema, path));
-    about.textContent = plugin.description ?? "";
+    about.textContent = plugin.about ?? "";
     slot.replaceChildren(forms.get(plugin.kind));
   };
   choice.addEventListener("change", draw);

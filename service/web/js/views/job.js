@@ -60,6 +60,15 @@ function arrangePage(parts) {
   return [header, race, el("div", { class: "columns" }, history, best), table, coordinates, notes, spec];
 }
 
+/** Read what has happened so far, page by page; the stream then begins where this ends. */
+async function readHistory(race) {
+  for (;;) {
+    const { items, next_cursor: next } = await api.events(race.job.id, race.cursor);
+    applyEvents(race, items);
+    if (next === null) return;
+  }
+}
+
 /** Show job `id` in `main`; returns what ends it. */
 export function showJob(main, id) {
   const ends = [];
@@ -71,10 +80,13 @@ export function showJob(main, id) {
     if (closed) return;
     document.title = `${job.name || job.id} · Regatta`;
     const race = createRace(job);
+    await readHistory(race);
+    if (closed) return;
     let stop = () => {};
     const act = async (verb) => {
       try {
         const answer = await api.act(id, verb);
+        if (answer.state === "running") toast(`The job will ${verb} at the end of its round.`);
         applyChange([{ type: "job", id: 0, data: answer }]);
         if (verb === "resume") follow();
       } catch (problem) {
@@ -101,6 +113,7 @@ export function showJob(main, id) {
       });
     };
     main.replaceChildren(...arrangePage(parts));
+    draw();
     follow();
     ends.push(() => stop(), ...parts.map(([node]) => () => node.close?.()));
   };

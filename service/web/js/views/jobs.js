@@ -44,7 +44,7 @@ export function showJobs(main) {
   const list = el("ul", { class: "job-list", "aria-label": "Jobs" });
   const holder = el("div", { "aria-busy": "true" });
   const more = el("button", { type: "button", hidden: true }, "Show older jobs");
-  const trouble = el("div");
+  const trouble = el("div", { class: "trouble" });
   main.append(el("div", { class: "page-head" }, el("h1", {}, "Jobs")), trouble, holder, more);
   const rows = new Map();
   let [timer, older, next] = [0, [], null];

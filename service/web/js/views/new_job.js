@@ -13,9 +13,9 @@ function buildForm(main, catalog, datasets, wanted) {
   const changed = () => preview.check();
   const data = dataSection(datasets, wanted, changed);
   const search = searchSection(catalog);
-  const algorithm = pluginPicker("algorithm", catalog.algorithms, "random");
+  const algorithm = pluginPicker("algorithm", catalog.algorithms, "hyperopt");
   const scheduler = pluginPicker("scheduler", catalog.schedulers, "asha");
-  const budget = budgetSection(catalog.metrics, data.facts);
+  const budget = budgetSection(catalog.metrics);
   const form = el("form", { class: "job-form", novalidate: true },
     panel("Data", {}, data), panel("What may vary", {}, search),
     panel("How to search", {}, el("div", { class: "columns tight" }, algorithm, scheduler)), panel("How far", {}, budget));

@@ -78,7 +78,7 @@ export function racePanel(race, point) {
   let log = false;
   const figure = () => curvesFigure(linesOf(race), {
     metric: metricOf(race), maximize: maximizes(race), log, leader: leaderOf(race)?.number ?? null,
-    epochs: budgetOf(race).epochs_per_trial ?? 0, rungs: race.job.rungs ?? race.job.resolved_spec?.rungs ?? [],
+    epochs: budgetOf(race).epochs_per_trial ?? 0, rungs: race.job.rungs ?? [],
     revision: `race-${log}`,
   }, readTheme());
   const change = (value) => {
@@ -120,16 +120,22 @@ export function coordinatesPanel(race, point) {
     return [...parameterNames(race).slice(0, 12).map((name) => ({ name, log: Boolean(space[name]?.log) })),
       { name: metricOf(race) }];
   };
+  let holder = null;
   const figure = () => {
     const axes = columns();
-    const trials = [...race.trials.values()].map((trial) => ({
+    holder ??= node.querySelector(".chart");
+    holder.style.minWidth = `${axes.length * 104}px`;
+    const competing = [...race.trials.values()].filter((trial) => !["diverged", "failed"].includes(trial.state));
+    const trials = competing.map((trial) => ({
       number: trial.number,
       values: [...axes.slice(0, -1).map((column) => trial.parameters?.[column.name]), objectiveOf(race, trial)],
     }));
     return parallelFigure(axes, trials, { maximize: maximizes(race) }, readTheme());
   };
-  const key = el("span", { class: "scale-key muted small-text" }, "worse", el("span", { class: "scale-bar" }), "better");
-  return chartPanel("Parameters", race, point, figure, {
+  const key = el("span", { class: "scale-key muted small-text" }, "worse", el("span", { class: "scale-bar" }), "better",
+    el("span", { class: "key key-leader" }, "leader"));
+  const node = chartPanel("Parameters", race, point, figure, {
     kind: "parallel", label: "Parallel coordinates of parameters, coloured by objective", more: key,
   });
+  return node;
 }

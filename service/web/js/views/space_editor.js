@@ -5,9 +5,9 @@ import { parameter, words } from "../format.js";
 import { describeProperty, select } from "./fields.js";
 
 const MODES = {
-  number: [["preset", "as the preset"], ["fixed", "fixed"], ["float", "float range"], ["choice", "choice"]],
-  integer: [["preset", "as the preset"], ["fixed", "fixed"], ["int", "int range"], ["choice", "choice"]],
-  enum: [["preset", "as the preset"], ["fixed", "fixed"], ["choice", "choice"]],
+  number: [["preset", "as preset"], ["fixed", "fixed"], ["float", "float range"], ["choice", "choice"]],
+  integer: [["preset", "as preset"], ["fixed", "fixed"], ["int", "int range"], ["choice", "choice"]],
+  enum: [["preset", "as preset"], ["fixed", "fixed"], ["choice", "choice"]],
 };
 
 const LABELS = { low: "low", high: "high", log: "log", value: "value", values: "values, comma between", per_layer: "one per layer" };
@@ -18,6 +18,17 @@ export function describeEntry(entry, fallback) {
   if (typeof entry !== "object") return `fixed at ${parameter(entry)}`;
   if (entry.type === "choice") return entry.values.map(parameter).join(", ");
   return `${parameter(entry.low)} to ${parameter(entry.high)}${entry.log ? ", log" : ""}`;
+}
+
+const SIGNS = { eq: "", ne: "not ", lt: "below ", le: "at most ", gt: "above ", ge: "at least ", in: "" };
+
+/** The conditions under which a hyperparameter means something: `only with optimizer sgd`. */
+export function describeNeeds(needs) {
+  const parts = Object.entries(needs ?? {}).map(([name, condition]) => {
+    const [sign, value] = Object.entries(condition)[0] ?? ["eq", condition];
+    return `${words(name)} ${SIGNS[sign] ?? ""}${[value].flat().join(" or ")}`;
+  });
+  return parts.length ? `only with ${parts.join(", ")}` : "";
 }
 
 /** First guess of a range from the preset's entry, else around the default. */
@@ -50,7 +61,7 @@ function inputs(name, facts, entry) {
 const SHOWN = { preset: [], fixed: ["value"], choice: ["values"], float: ["low", "high", "log"], int: ["low", "high", "log"] };
 
 /** One row; `read()` gives `{name, mode, ...}` and `setPreset(entry)` tells what the preset would do. */
-function spaceRow(name, facts, perLayer) {
+function spaceRow({ name, needs, per_layer: perLayer }, facts) {
   const mode = select(MODES[facts.type] ?? MODES.enum, "preset", { "aria-label": `${name}: how it varies` });
   const summary = el("span", { class: "muted small-text entry" });
   const slot = el("div", { class: "row-inputs" });
@@ -68,7 +79,7 @@ function spaceRow(name, facts, perLayer) {
   mode.addEventListener("change", draw);
   node.setPreset = (value) => {
     entry = value;
-    summary.textContent = describeEntry(entry, facts.default);
+    summary.textContent = [describeEntry(entry, facts.default), describeNeeds(needs)].filter(Boolean).join(" · ");
     if (mode.value === "preset") controls = inputs(name, facts, entry);
     draw();
   };
@@ -81,12 +92,9 @@ function spaceRow(name, facts, perLayer) {
   return node;
 }
 
-/** `hyperparameters`: a JSON schema. `preset` in `setPreset` is `{space, fixed}`. */
-export function spaceEditor(schema) {
-  const rows = Object.entries(schema.properties ?? {}).map(([name, property]) => {
-    const facts = hyperFacts(property, schema);
-    return [name, spaceRow(name, facts, name === "units")];
-  });
+/** `hyperparameters`: the catalog's list. `preset` in `setPreset` is `{space, fixed}`. */
+export function spaceEditor(hyperparameters) {
+  const rows = hyperparameters.map((hyper) => [hyper.name, spaceRow(hyper, hyperFacts(hyper.schema))]);
   const node = el("div", { class: "space" }, rows.map(([, row]) => row));
   node.setPreset = (preset) => rows.forEach(([name, row]) =>
     row.setPreset(preset?.space?.[name] ?? preset?.fixed?.[name] ?? null));
@@ -95,9 +103,9 @@ export function spaceEditor(schema) {
 }
 
 /** A hyperparameter that takes a number or a list of them (units) is edited as the number. */
-function hyperFacts(property, schema) {
-  const facts = describeProperty(property, schema);
+function hyperFacts(schema) {
+  const facts = describeProperty(schema, schema);
   if (facts.type !== "json") return facts;
-  const main = (property.anyOf ?? []).find((part) => part.type === "integer" || part.type === "number");
+  const main = (schema.anyOf ?? []).find((part) => part.type === "integer" || part.type === "number");
   return { ...facts, ...main, type: main?.type ?? "enum", values: [] };
 }

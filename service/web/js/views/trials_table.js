@@ -88,7 +88,8 @@ function headRow(sort, onSort) {
     row.replaceChildren(...columns.map(([key, label]) => {
       const order = sort.key === key ? (sort.down ? "descending" : "ascending") : null;
       const button = el("button", { type: "button", "data-key": key, onclick: () => onSort(key) }, label);
-      return el("th", { scope: "col", "aria-sort": order }, button);
+      const right = key.startsWith("p:") || ["objective", "best", "number"].includes(key);
+      return el("th", { scope: "col", "aria-sort": order, class: right ? "num" : null }, button);
     }));
     if (focused) [...row.querySelectorAll("button")].find((button) => button.dataset.key === focused)?.focus();
   };
@@ -133,7 +134,7 @@ export function trialsTable(race, point) {
   const sort = { key: "objective", down: maximizes(race) };
   const [rows, errors, open] = [new Map(), new Map(), new Set()];
   let limit = STEP;
-  const draw = onFrame(() => update(), 250);
+  const draw = onFrame(() => update(), 400);
   const head = headRow(sort, (key) => {
     sort.down = sort.key === key ? !sort.down : key === "objective" && maximizes(race);
     sort.key = key;

@@ -11,7 +11,7 @@ const ACCEPT = ".csv,.parquet,.pq,.gz,text/csv";
 export function uploadBox(onDone) {
   const input = el("input", { type: "file", accept: ACCEPT, class: "upload-input" });
   const say = el("span", { class: "upload-text", role: "status" }, "CSV or Parquet, plain or gzipped");
-  const trouble = el("div");
+  const trouble = el("div", { class: "trouble" });
   const zone = el("label", { class: "upload" }, el("span", { class: "upload-title" }, "Upload a table"), say, input);
   const send = async (file) => {
     if (!file) return;
