@@ -141,6 +141,8 @@ def to_column(strings: pa.ChunkedArray, name: str) -> Column:
     """
     trimmed = pc.utf8_trim_whitespace(strings)
     values = pc.if_else(pc.is_in(trimmed, pa.array(NULLS)), pa.scalar(None, pa.string()), trimmed)
+    if values.null_count == len(values):
+        return np.full(len(values), None, dtype=object)
     try:
         return numbers_to_column(pc.cast(values, pa.float64()), name)
     except pa.ArrowInvalid:

@@ -124,9 +124,13 @@ def _arrow_column(column: pa.ChunkedArray, name: str) -> Column:
 
 def write_parquet(table: Table, file: BinaryIO) -> None:
     """Write a table so that reading it again gives the same table."""
-    types = {"numeric": pa.float64(), "boolean": pa.bool_(), "categorical": pa.string(), "empty": pa.null()}
-    arrays = [
-        pa.array(column, type=types[column_kind(column)], mask=missing_mask(column))
-        for column in table.columns.values()
-    ]
+    arrays = [_to_arrow(column) for column in table.columns.values()]
     pq.write_table(pa.table(arrays, names=list(table.columns)), file, compression="zstd")
+
+
+def _to_arrow(column: Column) -> pa.Array:
+    kind = column_kind(column)
+    if kind == "empty":
+        return pa.nulls(len(column))
+    types = {"numeric": pa.float64(), "boolean": pa.bool_(), "categorical": pa.string()}
+    return pa.array(column, type=types[kind], mask=missing_mask(column))
