@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import math
 import subprocess
@@ -48,7 +49,7 @@ def make_prepared(task: Task = "regression") -> Prepared:
 def make_layers(prepared: Prepared, widths: tuple[int, ...]) -> Layers:
     rng = np.random.default_rng(2)
     sizes = [prepared.preprocessor.n_inputs, *widths, prepared.data.n_outputs]
-    pairs = zip(sizes[:-1], sizes[1:], strict=True)
+    pairs = itertools.pairwise(sizes)
     return [(rng.normal(size=pair).astype("f4"), rng.normal(size=pair[1]).astype("f4")) for pair in pairs]
 
 
