@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from functools import lru_cache
 from pathlib import Path
 
@@ -28,7 +29,11 @@ class Settings(BaseSettings):
     lease_seconds: float = Field(15.0, gt=0, description="How long a job stays with a silent driver.")
     beat_seconds: float = Field(5.0, gt=0, description="How often a driver renews its lease.")
     storage_patience_seconds: float = Field(120.0, gt=0, description="How long a driver waits for its database.")
-    trial_pending_limit: int = Field(1, ge=1, description="Trials that Tune may create ahead of a round.")
+    ray_token_file: Path | None = Field(None, description="Ray's token; null is `ray-token` in the data directory.")
+    gpu_share: float = Field(
+        1.0, gt=0, le=1, description="Share of a GPU that one pack actor takes where Ray has GPUs."
+    )
+    jobs_at_once: int = Field(1, ge=1, le=64, description="Jobs that run side by side, the pack actors shared out.")
 
     upload_max_bytes: int = Field(256 * 2**20, ge=1, description="Largest upload, as sent.")
     body_max_bytes: int = Field(16 * 2**20, ge=1, description="Largest request body that is no upload.")
@@ -58,14 +63,38 @@ def read_settings() -> Settings:
     return Settings()  # type: ignore[call-arg]
 
 
-def export_ray_environment(settings: Settings | None = None) -> None:
-    """Set what Ray and Tune read from the environment. Call it before anything imports ray."""
-    limit = (settings or read_settings()).trial_pending_limit
+def export_ray_environment(settings: Settings) -> None:
+    """Set what Ray and Tune read from the environment. Call it before anything imports ray.
+
+    Ray listens beyond loopback whatever its flags say, so it answers nobody without the token.
+    """
     os.environ |= {
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN_PATH": str(make_ray_token(settings).resolve()),
         "RAY_ENABLE_AUTO_CONNECT": "0",
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_DEDUP_LOGS": "0",
         "RAY_AIR_NEW_OUTPUT": "0",
         "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
-        "TUNE_MAX_PENDING_TRIALS_PG": str(limit),
+        "TUNE_MAX_PENDING_TRIALS_PG": "1",  # the controller sets its own; without this Tune asks the cluster
     }
+
+
+def make_ray_token(settings: Settings) -> Path:
+    """Find the file that holds Ray's token, or make it, readable by its owner only."""
+    path = settings.ray_token_file or settings.data_dir / "ray-token"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(secrets.token_hex(32))
+    return path
+
+
+def child_environment(settings: Settings) -> dict[str, str]:
+    """Make the environment of a part of the service: these settings, and where the packages lie."""
+    root = str(Path(__file__).resolve().parent.parent)
+    given = {f"REGATTA_{name.upper()}": value for name, value in settings.model_dump(mode="json").items()}
+    paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
+    told = {name: str(value) for name, value in given.items() if value is not None}
+    return {**os.environ, **told, "PYTHONPATH": os.pathsep.join(paths), "PYTHONUNBUFFERED": "1"}

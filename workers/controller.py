@@ -54,7 +54,7 @@ class SavedResult(_FutureTrainingResult):
 @dataclass(frozen=True)
 class JointSettings:
     """What the joint must know of a job. `decode` turns Tune's encoded config into active parameters;
-    `round_epochs` caps a round, a pure function of the spec; `trivial_value` is told for lanes that never were finite."""
+    `round_epochs` caps a round, a pure function of the spec; `trivial_value` is told for lanes never finite."""
 
     scheduler: Scheduler
     decode: Callable[[Parameters], dict[str, Any]]
@@ -319,14 +319,11 @@ class PackedController(TuneController):
 
         Raises: SchedulerStuck, when nothing is pending, waiting or queued and the job has not finished.
         """
-        before = self._lanes.n_reports, len(self._trials)
+        was_idle, n_trials = not self._lanes.has_work(), len(self._trials)
         with self.own_world():
             super().step()
-        if (
-            not self._lanes.has_work()
-            and not self.is_finished()
-            and before == (self._lanes.n_reports, len(self._trials))
-        ):
+        is_idle = not self._lanes.has_work() and len(self._trials) == n_trials
+        if was_idle and is_idle and not self.is_finished():
             raise SchedulerStuck(
                 f"nothing is pending, waiting or queued after {len(self._trials)} trials, and the job has not finished"
             )

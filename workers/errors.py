@@ -27,5 +27,9 @@ class WorkerVersion(JobError):
     reason = JobReason.WORKER_VERSION
 
 
+class WorkersLost(Exception):
+    """No pack actor is left. The job waits in the queue for others; nothing of it is wrong."""
+
+
 class LeaseLost(Exception):
     """Another driver owns the job now: stop writing, change nothing."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from models.lanes import LaneReport, LaneStart, LaneState, Layers, PackData, PackSettings
-from workers.errors import JobError
+from workers.errors import WorkersLost
 from workers.placement import LaneLoad, place
 
 
@@ -174,7 +174,7 @@ class Fleet:
     def _need_seats(self) -> None:
         if len(self._dead) == len(self._seats):
             names = ", ".join(sorted(self._seats))
-            raise JobError(f"every pack actor is lost ({names}) and none came back in {self._revive_seconds:.0f} s")
+            raise WorkersLost(f"every pack actor is lost ({names}) and none came back in {self._revive_seconds:.0f} s")
 
 
 def _ordered(answers: Iterable[list[LaneReport]]) -> list[LaneReport]:

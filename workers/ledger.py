@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from models.hyper import Hyperparameters
 from models.lanes import LaneReport, LaneStart, LaneState
 from search.trial import TRIAL_ENDED, TrialReason, TrialState
-from workers.errors import JobError, ReplayMismatch
+from workers.errors import ReplayMismatch, WorkersLost
 from workers.fleet import Fleet
 from workers.lives import Lives, Recipe, Segment, StateKey, TrialLife, lane_seed
 from workers.sink import Record, SegmentFact, Sink, SnapshotFact
@@ -228,7 +228,7 @@ class Ledger:
             epochs = {number: n for number, n in standing.items() if self.life(number).resident_since is None}
             if not epochs:
                 return sorted(reports, key=lambda report: (report.lane, report.sequence))
-        raise JobError(f"round {self.round} lost workers {MAX_REPEATS} times in a row")
+        raise WorkersLost(f"round {self.round} lost workers {MAX_REPEATS} times in a row")
 
     def _tell(self, reports: list[LaneReport]) -> None:
         self.tell_states()

@@ -58,6 +58,18 @@ def hire(name: str, berth: Berth) -> Any:
     return ray.remote(PackActor).options(**options).remote()
 
 
+def plan_berths(wanted: int | None, gpu_share: float) -> list[Berth]:
+    """Choose how many pack actors the cluster gets and what each takes: shares of its GPUs, else one CPU each."""
+    resources = ray.cluster_resources()
+    n_gpus = int(resources.get("GPU", 0))
+    if n_gpus:
+        fitting = int(n_gpus * int(1 / gpu_share + 1e-9))
+        return [Berth(cpus=0.0, gpus=gpu_share)] * min(wanted or fitting, fitting)
+    n_cpus = max(int(resources.get("CPU", 1)), 1)
+    n_actors = wanted or n_cpus
+    return [Berth(cpus=min(1.0, n_cpus / n_actors))] * n_actors
+
+
 @dataclass(frozen=True)
 class _RayCall:
     reference: Any

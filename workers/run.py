@@ -129,6 +129,7 @@ class _Race:
                 raise WorkerVersion(
                     f"pack actor {seat} runs source {source}, this driver {source_hash()}: restart the workers"
                 )
+        run.sink.numeric_class(self._numeric_class)
         if not run.record.n_rounds:
             for note in run.prepared.notes:
                 run.sink.note("data", note)

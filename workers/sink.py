@@ -87,6 +87,9 @@ class Sink(Protocol):
 
     def journal(self, fact: JournalFact) -> None: ...
 
+    def numeric_class(self, name: str) -> None:
+        """On what kind of device the job is trained."""
+
     def note(self, code: str, message: str, trial: int | None = None) -> None:
         """Tell the user something about the job that is no error."""
 

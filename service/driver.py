@@ -1,0 +1,194 @@
+"""A driver: the child of a runner that runs one job after another, each under its lease. Kept warm by the runner.
+
+It reads one line of JSON per job from standard input and answers each with one line on standard output. When its
+input ends, its runner is gone and so is it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import sys
+import threading
+import time
+import traceback
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from models.bundled import BUNDLED, bundled_table
+from models.prepare import PrepareError, prepare
+from models.table import Table, TableError
+from search.trial import IllegalTransition, JobReason, JobState
+from service import ray_cluster
+from service.database import Database
+from service.ingest import DatasetError, load_dataset
+from service.leases import Claim, Leases
+from service.queries.datasets import get_dataset
+from service.queries.jobs import get_job
+from service.record import load_record
+from service.recorder import Recorder
+from service.settings import Settings
+from workers.errors import JobError, LeaseLost, StorageFull, WorkersLost
+from workers.fleet import Fleet
+from workers.ray_seat import RaySeat
+from workers.resolved import ResolvedJob
+from workers.run import JobEnd, JobRun, run_job
+from workers.sink import Record
+
+POLL_SECONDS = 0.2
+log = structlog.get_logger("driver")
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """One job to run, and the pack actors that are leased for it."""
+
+    job_id: str
+    lease_epoch: int
+    seats: list[str]
+
+    @property
+    def claim(self) -> Claim:
+        return Claim(self.job_id, self.lease_epoch)
+
+
+class Commands:
+    """A job's wishes from outside, read from the database now and then."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+        self._next = 0.0
+
+    def poll(self) -> str | None:
+        if time.monotonic() < self._next:
+            return None
+        self._next = time.monotonic() + POLL_SECONDS
+        for number, kind in self._recorder.commands():
+            self._recorder.applied(number)
+            return kind
+        return None
+
+
+class Beat(threading.Thread):
+    """Renews the lease while the job runs; a lost lease is found by the recorder's next write."""
+
+    def __init__(self, leases: Leases, claim: Claim, beat_seconds: float) -> None:
+        super().__init__(daemon=True, name="beat")
+        self._leases, self._claim, self._beat_seconds = leases, claim, beat_seconds
+        self._ended = threading.Event()
+
+    def run(self) -> None:
+        while not self._ended.wait(self._beat_seconds):
+            try:
+                self._leases.renew(self._claim)
+            except LeaseLost:
+                return
+            except SQLAlchemyError as error:
+                log.warning("the lease could not be renewed", job=self._claim.job_id, error=str(error))
+
+    def __enter__(self) -> Beat:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self.join()
+
+
+class Driver:
+    """Runs jobs one after another on one connection to Ray and one to the database."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._database = Database(settings.resolved_database_url)
+        self._leases = Leases(self._database, settings.lease_seconds)
+
+    def drive(self, work: Assignment) -> str:
+        """Run one job to its end and leave it in the state it has come to; answer that state."""
+        try:
+            with Beat(self._leases, work.claim, self._settings.beat_seconds):
+                end = self._run(work)
+            self._leases.release(work.claim, end.state, end.reason, end.detail)
+        except LeaseLost as error:
+            log.warning("another driver has taken the job", job=work.job_id, detail=str(error))
+            return "lease_lost"
+        log.info("job ended", job=work.job_id, state=end.state, reason=end.reason)
+        return end.state
+
+    def _run(self, work: Assignment) -> JobEnd:
+        try:
+            return self._race(work)
+        except (PrepareError, TableError, DatasetError) as error:
+            return JobEnd(JobState.FAILED, JobReason.DATASET_UNREADABLE, str(error))
+        except StorageFull as error:
+            return JobEnd(JobState.FAILED, JobReason.STORAGE_FULL, str(error))
+        except JobError as error:
+            return JobEnd(JobState.FAILED, error.reason, str(error))
+        except WorkersLost as error:
+            return JobEnd(JobState.QUEUED, JobReason.NO_WORKERS, str(error))
+        except (LeaseLost, IllegalTransition):
+            raise
+        except Exception as error:  # the runner's loop: a fault of ours must end this job, not the service
+            log.error("job failed by an error of ours", job=work.job_id, error=traceback.format_exc())
+            return JobEnd(JobState.FAILED, JobReason.INTERNAL_ERROR, f"{type(error).__name__}: {error}")
+
+    def _race(self, work: Assignment) -> JobEnd:
+        job, record = self._load(work.job_id)
+        prepared = prepare(self._load_table(job.dataset), job.prepare_request())
+        fleet = Fleet([RaySeat(name) for name in work.seats])
+        with Recorder(self._database, work.claim, patience_seconds=self._settings.storage_patience_seconds) as recorder:
+            key = f"{work.job_id}:{work.lease_epoch}"
+            return run_job(JobRun(key, job, prepared, fleet, recorder, record, Commands(recorder)))
+
+    def _load(self, job_id: str) -> tuple[ResolvedJob, Record]:
+        with self._database.reading() as session:
+            row = get_job(session, job_id)
+            if row is None:
+                raise LeaseLost(f"job {job_id} is gone")
+            return ResolvedJob.model_validate(row.resolved_spec), load_record(session, job_id)
+
+    def _load_table(self, dataset: str) -> Table:
+        if dataset in BUNDLED:
+            return bundled_table(dataset)
+        with self._database.reading() as session:
+            row = get_dataset(session, dataset)
+            if row is None:
+                raise TableError(f"dataset {dataset} is gone")
+            sha256 = row.sha256
+        return load_dataset(self._settings.data_dir, sha256)
+
+
+def main(settings: Settings, address: str) -> None:
+    """Serve a runner until it goes away."""
+    ray_cluster.connect(address)
+    _warm_up()
+    driver = Driver(settings)
+    lines: queue.Queue[str] = queue.Queue()
+    threading.Thread(target=_read_lines, args=(lines,), daemon=True, name="input").start()
+    _answer({"ready": os.getpid()})
+    while True:
+        work = Assignment(**json.loads(lines.get()))
+        _answer({"job_id": work.job_id, "state": driver.drive(work)})
+
+
+def _warm_up() -> None:
+    """Import what the first job would wait for."""
+    import hyperopt  # noqa: F401
+    import ray.tune.schedulers
+    import ray.tune.search.hyperopt  # noqa: F401
+
+
+def _read_lines(lines: queue.Queue[str]) -> None:
+    with open(0, "rb", buffering=0, closefd=False) as given:  # not sys.stdin, whose lock breaks the interpreter's end
+        while line := given.readline():
+            lines.put(line.decode())
+    os._exit(1)  # the runner is gone: a driver without one must not go on beside its successor
+
+
+def _answer(fact: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(fact) + "\n")
+    sys.stdout.flush()

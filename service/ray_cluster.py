@@ -1,0 +1,172 @@
+"""Ray underneath: starting a head in a session of its own, ending all of it, reaping what a crash left, connecting."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from service.settings import Settings, child_environment
+
+HEAD_SECONDS = 60.0
+PROBE_SECONDS = 2.0
+OBJECT_STORE_BYTES = 512 * 2**20
+
+
+class RayUnreachable(RuntimeError):
+    """Nobody listens at Ray's address, or the head did not come up."""
+
+
+@dataclass(frozen=True)
+class Head:
+    """A running head: its address, and what must be ended with it. `session` is the process session of all its parts:
+    Ray's workers leave the process group, and outlive the head, but stay in the session."""
+
+    address: str
+    session: int
+    temp_dir: str
+
+    def is_alive(self) -> bool:
+        return Path(f"/proc/{self.session}/stat").exists() and not _is_zombie(self.session)
+
+    def stop(self, settings: Settings) -> None:
+        """End every process of the session and forget its files."""
+        kill_session(self.session)
+        shutil.rmtree(self.temp_dir, ignore_errors=True)
+        _state_file(settings).unlink(missing_ok=True)
+
+
+def start_head(settings: Settings) -> Head:
+    """Start a Ray head for this data directory, after reaping a stale one.
+
+    Raises: RayUnreachable.
+    """
+    reap_stale(settings)
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    temp_dir = tempfile.mkdtemp(prefix="regatta-ray-")  # sockets need a short path, so not in the data directory
+    port = free_port()
+    command = [
+        str(Path(sys.executable).with_name("ray")),
+        *("start", "--head", "--block", "--disable-usage-stats", "--include-dashboard=false"),
+        *("--include-log-monitor=false", "--node-ip-address=127.0.0.1", f"--port={port}", f"--temp-dir={temp_dir}"),
+        *(f"--num-cpus={os.cpu_count() or 1}", f"--object-store-memory={OBJECT_STORE_BYTES}"),
+        *(f"--dashboard-agent-listen-port={free_port()}", f"--metrics-export-port={free_port()}"),
+    ]
+    with (settings.data_dir / "ray.log").open("ab") as log:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            env=child_environment(settings),
+        )
+    head = Head(f"127.0.0.1:{port}", process.pid, temp_dir)
+    _state_file(settings).write_text(json.dumps(asdict(head)))
+    deadline = time.monotonic() + HEAD_SECONDS
+    while not is_listening(head.address, 0.5):
+        if process.poll() is not None or time.monotonic() > deadline:
+            head.stop(settings)
+            raise RayUnreachable(f"the Ray head did not come up; its output is in {settings.data_dir / 'ray.log'}")
+        time.sleep(0.05)
+    return head
+
+
+def reap_stale(settings: Settings) -> None:
+    """End what an earlier head of this data directory has left behind."""
+    state = _state_file(settings)
+    if not state.exists():
+        return
+    head = Head(**json.loads(state.read_text()))
+    if any(head.temp_dir in _command_line(pid) for pid in session_members(head.session)):
+        head.stop(settings)
+    state.unlink(missing_ok=True)
+
+
+def connect(address: str) -> None:
+    """Connect this process to Ray. A dead head would block `ray.init` for a minute, so its port is tried first.
+
+    Raises: RayUnreachable.
+    """
+    import ray
+
+    from workers.ray_seat import NAMESPACE
+
+    if not is_listening(address, PROBE_SECONDS):
+        raise RayUnreachable(f"nobody listens at {address}")
+    ray.init(address=address, namespace=NAMESPACE, log_to_driver=False, logging_level="ERROR")
+
+
+def is_listening(address: str, seconds: float) -> bool:
+    """Try for so long whether somebody takes connections at host:port."""
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=seconds).close()
+    except OSError:
+        return False
+    return True
+
+
+def free_port() -> int:
+    """Find a port that is free right now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def kill_session(session: int) -> None:
+    """Kill every process of a session, until none is left."""
+    for _ in range(50):
+        members = session_members(session)
+        if not members:
+            return
+        for pid in members:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        time.sleep(0.05)
+
+
+def session_members(session: int) -> list[int]:
+    """List the processes of a session that are no zombies."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        fields = _stat_fields(int(entry.name))
+        if len(fields) > 3 and fields[0] != "Z" and int(fields[3]) == session:
+            found.append(int(entry.name))
+    return found
+
+
+def _stat_fields(pid: int) -> list[str]:
+    """Read state, parent, group, session, ... of a process; empty when it is gone."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return []
+
+
+def _is_zombie(pid: int) -> bool:
+    fields = _stat_fields(pid)
+    return not fields or fields[0] == "Z"
+
+
+def _command_line(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    except OSError:
+        return ""
+
+
+def _state_file(settings: Settings) -> Path:
+    return settings.data_dir / "ray-head.json"
