@@ -1,4 +1,4 @@
-"""The fleet of a job: many packs on many seats, under one set of verbs. Knows no Ray; a seat hides where a pack runs."""
+"""The fleet of a job: many packs on many seats, under one set of verbs. A seat hides where a pack runs; no Ray here."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class Fleet:
         self._context = context
         first = next(iter(self._seats.values()))
         self._shared = first.share(context.data), context.settings
-        answers = self._call_all({name: ("open", self._job, *self._shared) for name in self._seats})
+        answers = self._call_all(dict.fromkeys(self._seats, ("open", self._job, *self._shared)))
         self._need_seats()
         return {name: str(answer) for name, answer in answers.items()}
 
@@ -125,7 +125,7 @@ class Fleet:
     def close(self) -> None:
         """Let every seat forget the job. A seat that cannot is left alone."""
         if self._context is not None:
-            self._call_all({name: ("close", self._job) for name in set(self._seats) - self._dead})
+            self._call_all(dict.fromkeys(set(self._seats) - self._dead, ("close", self._job)))
         self._home.clear()
         self._load.clear()
         self._context = None

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from models.hyper import Hyperparameters
 
 LAUNCH_COST = 2.0e6
-"""Arithmetic that fits into the launches of one step of one group, in multiply-adds; measured by benchmarks/digits.py."""
+"""Multiply-adds that fit into the launches of one step of one group."""
 
 
 @dataclass(frozen=True)
@@ -24,8 +25,7 @@ class LaneLoad:
     def of(cls, hyper: Hyperparameters) -> LaneLoad:
         """Estimate from hyperparameters alone; input and output widths are the same for all lanes of a job."""
         widths = tuple(_padded(width) for width in hyper.widths)
-        pairs = zip(widths, widths[1:], strict=False)
-        work = 64.0 * sum(widths[:1]) + sum(a * b for a, b in pairs) + 16.0 * sum(widths[-1:])
+        work = 64.0 * sum(widths[:1]) + sum(a * b for a, b in itertools.pairwise(widths)) + 16.0 * sum(widths[-1:])
         return cls((hyper.batch_size, *widths), 3 * max(work, 1024.0), 1 / hyper.batch_size)
 
 
