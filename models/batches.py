@@ -71,8 +71,7 @@ class Rows:
         weight = np.zeros((*index.shape, self._target.shape[1]))
         per_row = self.n_outputs if self.task == "regression" else 1
         for step, count in enumerate(counts):
-            columns = weight.shape[2] if self.task == "multiclass" else self.n_outputs
-            weight[step, :count, :columns] = 1 / (count * per_row)
+            weight[step, :count, : self.n_outputs] = 1 / (count * per_row)
         shares = [count / self.n_train for count in counts]
         return Batches(self._x[where], self._target[where], self._load(weight), shares)
 

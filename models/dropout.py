@@ -29,17 +29,19 @@ class DropoutMasks:
     """
 
     def __init__(self, rates: Sequence[float], batch_rows: int, widths: Sequence[int], like: Tensor) -> None:
-        self.rates = rates
+        self.rates, self.batch_rows = rates, batch_rows
         self.n_steps = steps_per_chunk(batch_rows, widths)
         self.masks = [like.new_empty((len(rates), self.n_steps, batch_rows, width)) for width in widths]
         self._generators: list[torch.Generator] = []
+        self._device = like.device
 
     def begin_epoch(self, seeds: Sequence[int], epoch: int) -> None:
-        device = self.masks[0].device
-        self._generators = [dropout_generator(seed, epoch, device) for seed in seeds]
+        self._generators = [dropout_generator(seed, epoch, self._device) for seed in seeds]
 
     def begin_step(self, step: int) -> int:
         """Refill when a chunk is used up; return the step's place within its chunk."""
+        if not self.rates:
+            return 0
         if step % self.n_steps == 0:
             for lane, (rate, generator) in enumerate(zip(self.rates, self._generators, strict=True)):
                 for mask in self.masks:

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.batches import Batches, Rows
+from models.batches import Rows
 from models.dropout import DropoutMasks
-from models.hyper import Hyperparameters
 from models.layout import BATCH_MULTIPLE, LANE_MULTIPLE, round_up
+from models.lineup import activation_runs, has_dropout, optimizer_runs
 from models.live_lane import BEST, PARAMETERS, Lane
-from models.losses import LOSSES, LossStep
+from models.losses import LOSSES, LossBuffers
 from models.metrics import Judge
-from models.mlp import PackedMLP, Run, TrainedMLP
-from models.ops import OPS
+from models.mlp import PackedMLP, TrainedMLP
 from models.optim import Optimizer, OptimizerRows, build_optimizer
 
 GroupKey = tuple[int, tuple[int, ...], int]
@@ -27,7 +25,7 @@ GroupKey = tuple[int, tuple[int, ...], int]
 
 @dataclass(frozen=True)
 class Bench:
-    """What all groups of a pack share."""
+    """What all groups of a pack share. `like` is an empty tensor of the pack's device and type."""
 
     rows: Rows
     judge: Judge
@@ -41,24 +39,22 @@ class Bench:
         return self.batch_size(lane), lane.layout.padded, lane.epoch
 
 
-def sort_key(lane: Lane) -> tuple[str, bool, str, bool, int]:
-    """Order lanes so that optimizers, and activations within them, are runs of neighbours."""
-    hyper = lane.hyper
-    return hyper.optimizer, hyper.weight_decay > 0, hyper.activation, hyper.dropout > 0, lane.number
-
-
 class Group:
-    """K lanes in one buffer per kind of number, each [K, P]. Lanes come sorted by `sort_key`."""
+    """K lanes in one buffer per kind of number, each [K, P].
+
+    Lanes come sorted by `lineup.sort_key`. Up to LANE_MULTIPLE - 1 spare rows follow, which nobody reads; they go by
+    the hyperparameters of the last lane.
+    """
 
     def __init__(self, lanes: Sequence[Lane], bench: Bench) -> None:
+        n_spare = round_up(len(lanes), LANE_MULTIPLE) - len(lanes)
         self.lanes, self.bench = list(lanes), bench
-        self.layout, self.batch_size = lanes[0].layout, bench.batch_size(lanes[0])
-        self._hypers = [lane.hyper for lane in lanes]
-        self._hypers += self._hypers[-1:] * (round_up(len(lanes), LANE_MULTIPLE) - len(lanes))
-        self.buffers = {name: self._stack(name) for name in sorted({n for lane in lanes for n in lane.rows})}
+        self._places = self.lanes + self.lanes[-1:] * n_spare
+        self.batch_size = bench.batch_size(lanes[0])
+        self.buffers = {name: self._stack(name) for name in {name: 0 for lane in lanes for name in lane.rows}}
         self._undo = {name: torch.empty_like(buffer) for name, buffer in self.buffers.items() if name != BEST}
         self._gradients = torch.zeros_like(self.buffers[PARAMETERS])
-        self._optimizers = [(rows, self._optimizer(rows)) for rows in _runs(self._hypers, _optimizer_key)]
+        self._optimizers = [(rows, self._optimizer(rows)) for rows in optimizer_runs(self._places)]
         self._build_networks()
         for place, lane in enumerate(self.lanes):
             lane.rows = {name: self.buffers[name][place] for name in lane.rows}
@@ -66,48 +62,27 @@ class Group:
 
     def _stack(self, name: str) -> Tensor:
         """Copy the rows of the lanes that have this one: always the first ones, thanks to the order."""
-        rows = [lane.rows[name] for lane in self.lanes if name in lane.rows]
-        n_spare = len(self._hypers) - len(self.lanes) if len(rows) == len(self.lanes) else 0
-        return torch.stack(rows + [torch.zeros_like(rows[0])] * n_spare)
+        rows = [lane.rows[name] for lane in self._places if name in lane.rows]
+        rows[len(self.lanes) :] = [torch.zeros_like(row) for row in rows[len(self.lanes) :]]
+        return torch.stack(rows)
 
     def _optimizer(self, rows: slice) -> Optimizer:
         first = self.buffers["first_moment"][rows]
         second = self.buffers["second_moment"][rows] if "second_moment" in self.buffers else first
         states = OptimizerRows(self.buffers[PARAMETERS][rows], self._gradients[rows], first, second)
-        return build_optimizer(self._hypers[rows], states)
+        return build_optimizer([lane.hyper for lane in self._places[rows]], states)
 
     def _build_networks(self) -> None:
+        layout, parameters, rows = self.lanes[0].layout, self.buffers[PARAMETERS], self.bench.rows
+        runs = activation_runs(self._places, parameters)
+        rates = [lane.hyper.dropout for lane in self._places if has_dropout(lane.hyper)]
         batch_rows = round_up(self.batch_size, BATCH_MULTIPLE)
-        rates = [hyper.dropout for hyper in self._hypers]
-        self._dropped = [place for place, rate in enumerate(rates) if rate > 0 and self.layout.widths[1:-1]]
-        hidden, parameters = self.layout.padded[1:-1], self.buffers[PARAMETERS]
-        self._masks = None
-        if self._dropped:
-            self._masks = DropoutMasks([rates[i] for i in self._dropped], batch_rows, hidden, parameters)
-        runs = [self._run(rows) for rows in _runs(self._hypers, _activation_key)]
-        self._network = TrainedMLP(self.layout, parameters, self._gradients, runs, batch_rows)
-        self._scratch = torch.zeros_like(self._network.outputs)
-        self._total = torch.zeros_like(self._network.outputs)
-        n_chunks, chunk_rows, _ = self.bench.rows.x_valid.shape
-        self._judged = PackedMLP(self.layout, parameters, runs, chunk_rows)
-        self._answers = parameters.new_zeros((len(parameters), n_chunks * chunk_rows, self.layout.padded[-1]))
-
-    def _run(self, rows: slice) -> Run:
-        op = OPS[self._hypers[rows.start].activation]
-        dropped = None
-        if self._hypers[rows.start].dropout > 0 and self._dropped:
-            first = self._dropped.index(rows.start)
-            dropped = slice(first, first + rows.stop - rows.start)
-        return Run(rows, op, dropped, () if op.keeps_zero else self._live_units(rows))
-
-    def _live_units(self, rows: slice) -> tuple[Tensor, ...]:
-        places = [min(place, len(self.lanes) - 1) for place in range(rows.start, rows.stop)]
-        live = []
-        for layer, width in enumerate(self.layout.padded[1:-1]):
-            real = np.array([self.lanes[place].layout.widths[layer + 1] for place in places])
-            mask = np.arange(width)[None, None, :] < real[:, None, None]
-            live.append(torch.from_numpy(mask).to(self._gradients))
-        return tuple(live)
+        self._masks = DropoutMasks(rates, batch_rows, layout.padded[1:-1], parameters)
+        self._trained = TrainedMLP(layout, parameters, self._gradients, runs, self._masks)
+        self._loss_buffers = LossBuffers(self._trained.outputs, rows.n_outputs)
+        n_chunks, chunk_rows, _ = rows.x_valid.shape
+        self._judged = PackedMLP(layout, parameters, runs, chunk_rows)
+        self._answers = parameters.new_zeros((len(parameters), n_chunks * chunk_rows, layout.padded[-1]))
 
     def run_epoch(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Train every lane for one epoch and score it; after an exception all numbers are what they were before.
@@ -117,39 +92,30 @@ class Group:
         for name, copy in self._undo.items():
             copy.copy_(self.buffers[name])
         try:
-            return self._train(), self._score()
+            self._train()
+            losses = self._loss_buffers.epoch_loss()[: len(self.lanes)].cpu().numpy()
+            return losses, self._score()
         except BaseException:
             for name, copy in self._undo.items():
                 self.buffers[name].copy_(copy)
             raise
 
-    def _train(self) -> NDArray[np.float64]:
-        batches = self.bench.rows.epoch(self.lanes[0].epoch, self.batch_size)
-        taken = [lane.n_steps for lane in self.lanes]
-        taken += taken[-1:] * (len(self._hypers) - len(taken))
+    def _train(self) -> None:
+        epoch, n_places = self.lanes[0].epoch, len(self._places)
+        batches = self.bench.rows.epoch(epoch, self.batch_size)
         for rows, optimizer in self._optimizers:
-            optimizer.begin_epoch(taken[rows], len(batches.shares))
-        if self._masks is not None:
-            seeds = [self.lanes[min(place, len(self.lanes) - 1)].seed for place in self._dropped]
-            self._masks.begin_epoch(seeds, self.lanes[0].epoch)
-        self._total.zero_()
-        for step in range(len(batches.shares)):
-            self._step(batches, step)
-        return self._total[: len(self.lanes)].sum(1).double().sum(1).cpu().numpy()
-
-    def _step(self, batches: Batches, step: int) -> None:
-        rows, x = self.bench.rows, batches.x[step]
-        place = self._masks.begin_step(step) if self._masks is not None else 0
-        outputs = self._network.forward(x, self._masks, place)
-        LOSSES[rows.task](
-            LossStep(
-                outputs, batches.target[step], batches.weight[step], batches.shares[step],
-                rows.n_outputs, self._scratch, self._total,
-            )
-        )  # fmt: skip
-        self._network.backward(x)
-        for _, optimizer in self._optimizers:
-            optimizer.step(step)
+            optimizer.begin_epoch([lane.n_steps for lane in self._places[rows]], len(batches.shares))
+        self._masks.begin_epoch([lane.seed for lane in self._places if has_dropout(lane.hyper)], epoch)
+        self._loss_buffers.total.zero_()
+        x = batches.x.unsqueeze(1).expand(-1, n_places, -1, -1)
+        steps = zip(x, x.transpose(2, 3), batches.target, batches.weight, batches.shares, strict=True)
+        for step, (inputs, transposed, target, weight, share) in enumerate(steps):
+            place = self._masks.begin_step(step)
+            self._trained.forward(inputs, place)
+            LOSSES[self.bench.rows.task](self._loss_buffers, target, weight, share)
+            self._trained.backward(transposed, place)
+            for _, optimizer in self._optimizers:
+                optimizer.step(step)
 
     def _score(self) -> NDArray[np.float64]:
         size = self._judged.batch_rows
@@ -169,19 +135,3 @@ class Group:
         for lane in self.lanes:
             if lane.group is self:
                 lane.settle()
-
-
-def _optimizer_key(hyper: Hyperparameters) -> tuple[str, bool]:
-    return hyper.optimizer, hyper.weight_decay > 0
-
-
-def _activation_key(hyper: Hyperparameters) -> tuple[str, bool]:
-    return hyper.activation, hyper.dropout > 0
-
-
-def _runs(hypers: Sequence[Hyperparameters], key: Callable[[Hyperparameters], object]) -> Iterator[slice]:
-    start = 0
-    for _, run in groupby(hypers, key):
-        stop = start + len(list(run))
-        yield slice(start, stop)
-        start = stop

@@ -1,12 +1,15 @@
 """The packed MLP: forward and backward of K networks of equal padded widths, written by hand. No losses, no optimizers.
 
-Weights and gradients are views of flat rows (`models.layout`), activations live in buffers that every step reuses.
+Weights and gradients are views of flat rows (`models.layout`), activations live in buffers that every step reuses; all
+views are made once, because making them costs as much as a small product.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -29,113 +32,129 @@ class Run:
     dropped: slice | None = None
     live: tuple[Tensor, ...] = ()
 
-    @property
-    def keeps(self) -> bool:
-        """Whether backward needs a copy of what dropout or the op overwrites."""
-        return self.dropped is not None or self.op.backward is None or self.op.reads == "input"
 
+class Activation:
+    """One run of lanes at one hidden layer, with its view of that layer's buffer."""
 
-class _Activation:
-    """One run of lanes at one hidden layer, with its views of that layer's buffers."""
-
-    def __init__(self, run: Run, layer: int, out: Tensor, is_trained: bool) -> None:
-        self.run, self.op = run, run.op
-        self.out = out[run.rows]
+    def __init__(self, run: Run, layer: int, out: Tensor) -> None:
+        self.op, self.out = run.op, out[run.rows]
         self.live = run.live[layer] if run.live else None
-        self.kept = torch.zeros_like(self.out) if is_trained and run.keeps else self.out
-        self.keeps_input = self.op.backward is None or self.op.reads == "input"
 
-    def forward(self, mask: Tensor | None) -> None:
+    def apply(self) -> None:
+        self.op.apply(self.out)
+        if self.live is not None:
+            self.out.mul_(self.live)
+
+
+class TrainedActivation(Activation):
+    """Adds dropout, the backward, and a copy (`kept`) of what backward reads if the op or dropout overwrites it."""
+
+    def __init__(self, run: Run, layer: int, out: Tensor, delta: Tensor, masks: DropoutMasks) -> None:
+        super().__init__(run, layer, out)
+        self.delta = delta[run.rows]
+        self.masks = masks.masks[layer][run.dropped] if run.dropped else None
+        self.keeps_input = self.op.reads == "input" or self.op.backward is None
+        keeps = self.keeps_input or self.masks is not None
+        self.kept = torch.zeros_like(self.out) if keeps else self.out
+
+    def forward(self, place: int) -> None:
         if self.keeps_input:
             self.kept.copy_(self.out)
-        self.op.apply(self.out)
-        if self.live is not None:
-            self.out.mul_(self.live)
-        if mask is not None:
+        self.apply()
+        if self.masks is not None:
             if not self.keeps_input:
                 self.kept.copy_(self.out)
-            self.out.mul_(mask)
+            self.out.mul_(self.masks[:, place])
 
-    def infer(self) -> None:
-        self.op.apply(self.out)
-        if self.live is not None:
-            self.out.mul_(self.live)
-
-    def backward(self, delta: Tensor, mask: Tensor | None) -> None:
-        delta = delta[self.run.rows]
-        if mask is not None:
-            delta.mul_(mask)
-        self.op.pull_back(delta, self.kept)
+    def backward(self, place: int) -> None:
+        if self.masks is not None:
+            self.delta.mul_(self.masks[:, place])
+        self.op.pull_back(self.delta, self.kept)
 
 
 class PackedMLP:
-    """K networks and the buffers for batches of one size.
+    """K networks that answer batches of one size, without dropout.
 
-    Shapes: parameters [K, layout.size], x [B, D], outputs [K, B, C], all padded.
+    Shapes: parameters [K, layout.size]; out[j] [K, B, O] for every layer, all padded.
     """
 
     def __init__(self, layout: Layout, parameters: Tensor, runs: Sequence[Run], batch_rows: int) -> None:
         self.n_lanes, self.batch_rows = len(parameters), batch_rows
         self.layers = [(weight, bias.unsqueeze(1)) for weight, bias in layout.views(parameters)]
         self.out = [parameters.new_zeros((self.n_lanes, batch_rows, width)) for width in layout.padded[1:]]
-        self._activations = [
-            [_Activation(run, layer, out, isinstance(self, TrainedMLP)) for run in runs]
-            for layer, out in enumerate(self.out[:-1])
-        ]
-
-    @property
-    def outputs(self) -> Tensor:
-        return self.out[-1]
+        hidden = [[Activation(run, layer, out) for run in runs] for layer, out in enumerate(self.out[:-1])]
+        self._activations: list[list[Activation]] = [*hidden, []]
 
     def infer(self, x: Tensor) -> Tensor:
-        """Return the outputs without dropout and without keeping anything for a backward."""
-        hidden = x.expand(self.n_lanes, -1, -1)
-        for layer, (weight, bias) in enumerate(self.layers):
-            torch.baddbmm(bias, hidden, weight, out=self.out[layer])
-            for activation in self._activations[layer] if layer < len(self._activations) else ():
-                activation.infer()
-            hidden = self.out[layer]
-        return self.outputs
+        """Return the outputs, in a buffer that the next call reuses.
+
+        Shapes: x [B, D] -> [K, B, C].
+        """
+        below = x.expand(self.n_lanes, -1, -1)
+        for (weight, bias), out, activations in zip(self.layers, self.out, self._activations, strict=True):
+            below = torch.baddbmm(bias, below, weight, out=out)
+            for activation in activations:
+                activation.apply()
+        return below
 
 
-class TrainedMLP(PackedMLP):
-    """Adds the backward pass: outputs become gradients, which land in views of flat rows."""
+class TrainedLayer:
+    """One layer's views. The first one has no `delta_below`: nobody asks for the gradient of the inputs."""
+
+    def __init__(self, parameters: tuple[Tensor, Tensor], gradients: tuple[Tensor, Tensor], out: Tensor) -> None:
+        self.weight, self.bias = parameters[0], parameters[1].unsqueeze(1)
+        self.weight_transposed = self.weight.transpose(1, 2)
+        self.weight_gradient, self.bias_gradient = gradients
+        self.out = out
+        self.activations: list[TrainedActivation] = []
+        self.below: TrainedLayer | None = None
+        self.delta_below = self.below_transposed = out
+
+    def stand_on(self, below: TrainedLayer, delta_below: Tensor) -> None:
+        self.below, self.delta_below, self.below_transposed = below, delta_below, below.out.transpose(1, 2)
+
+
+class TrainedMLP:
+    """K networks in training: outputs become gradients, which land in flat rows beside the parameters.
+
+    Shapes: parameters and gradients [K, layout.size].
+    """
 
     def __init__(
-        self, layout: Layout, parameters: Tensor, gradients: Tensor, runs: Sequence[Run], batch_rows: int
+        self, layout: Layout, parameters: Tensor, gradients: Tensor, runs: Sequence[Run], masks: DropoutMasks
     ) -> None:
-        super().__init__(layout, parameters, runs, batch_rows)
-        self._gradients = layout.views(gradients)
-        widest = max(layout.padded[1:-1], default=0)
-        self._deltas = [parameters.new_zeros(self.n_lanes * batch_rows * widest) for _ in range(2)]
-        self._transposed = [weight.transpose(1, 2) for weight, _ in self.layers]
+        shape, widths = (len(parameters), masks.batch_rows), layout.padded[1:]
+        views = zip(layout.views(parameters), layout.views(gradients), widths, strict=True)
+        self._layers = [TrainedLayer(p, g, parameters.new_zeros((*shape, width))) for p, g, width in views]
+        room = [parameters.new_zeros(math.prod(shape) * max(widths)) for _ in range(2)]  # deltas alternate between two
+        for depth, (below, layer) in enumerate(pairwise(self._layers)):
+            delta = room[depth % 2][: below.out.numel()].view(below.out.shape)
+            layer.stand_on(below, delta)
+            below.activations = [TrainedActivation(run, depth, below.out, delta, masks) for run in runs]
+        self.outputs = self._layers[-1].out
 
-    def forward(self, x: Tensor, masks: DropoutMasks | None, step: int) -> Tensor:
-        """Return the outputs, which the loss may overwrite with their gradient."""
-        self._masks, self._step = masks, step
-        hidden = x.expand(self.n_lanes, -1, -1)
-        for layer, (weight, bias) in enumerate(self.layers):
-            torch.baddbmm(bias, hidden, weight, out=self.out[layer])
-            for activation in self._activations[layer] if layer < len(self._activations) else ():
-                activation.forward(self._mask(activation.run, layer))
-            hidden = self.out[layer]
-        return self.outputs
+    def forward(self, x: Tensor, place: int) -> None:
+        """Fill `outputs`; `place` is the step's place among the dropout masks.
 
-    def backward(self, x: Tensor) -> None:
-        """Turn dLoss/dOutputs, lying in `outputs`, into the gradients of all parameters."""
+        Shapes: x [K, B, D].
+        """
+        below = x
+        for layer in self._layers:
+            below = torch.baddbmm(layer.bias, below, layer.weight, out=layer.out)
+            for activation in layer.activations:
+                activation.forward(place)
+
+    def backward(self, x_transposed: Tensor, place: int) -> None:
+        """Turn dLoss/dOutputs, lying in `outputs`, into the gradients of all parameters.
+
+        Shapes: x_transposed [K, D, B].
+        """
         delta = self.outputs
-        for layer in range(len(self.layers) - 1, -1, -1):
-            below = self.out[layer - 1] if layer else x.expand(self.n_lanes, -1, -1)
-            weight, bias = self._gradients[layer]
-            torch.bmm(below.transpose(1, 2), delta, out=weight)
-            torch.sum(delta, 1, out=bias)
-            if layer:
-                room = self._deltas[layer % 2][: below.numel()].view(below.shape)
-                delta = torch.bmm(delta, self._transposed[layer], out=room)
-                for activation in self._activations[layer - 1]:
-                    activation.backward(delta, self._mask(activation.run, layer - 1))
-
-    def _mask(self, run: Run, layer: int) -> Tensor | None:
-        if run.dropped is None or self._masks is None:
-            return None
-        return self._masks.masks[layer][run.dropped, self._step]
+        for layer in reversed(self._layers):
+            below = layer.below
+            torch.bmm(layer.below_transposed if below else x_transposed, delta, out=layer.weight_gradient)
+            torch.sum(delta, 1, out=layer.bias_gradient)
+            if below:
+                delta = torch.bmm(delta, layer.weight_transposed, out=layer.delta_below)
+                for activation in below.activations:
+                    activation.backward(place)

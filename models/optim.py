@@ -68,12 +68,13 @@ class SGD:
 
 
 class Adam:
-    """L2 penalty as in torch.optim.Adam, or decoupled weight decay as in AdamW."""
+    """L2 penalty as in torch.optim.Adam, or decoupled weight decay as in AdamW.
+
+    With bias corrections c1, c2: lr / c1 * m / (sqrt(v / c2) + eps) = lr sqrt(c2) / c1 * m / (sqrt(v) + eps sqrt(c2)).
+    """
 
     def __init__(self, lanes: Sequence[Hyperparameters], rows: OptimizerRows, decoupled: bool = False) -> None:
         self._lanes, self._rows, self._decoupled = lanes, rows, decoupled
-        tiny = torch.finfo(rows.parameters.dtype).tiny  # an epsilon of 0 would make 0 / 0 of padded parameters
-        self._epsilon = rows.column([max(lane.epsilon, tiny) for lane in lanes])
         self._toward_first = rows.column([1 - lane.beta1 for lane in lanes])
         self._toward_second = rows.column([1 - lane.beta2 for lane in lanes])
         self._decay = _decay(lanes, rows)
@@ -81,17 +82,17 @@ class Adam:
 
     def begin_epoch(self, n_taken: Sequence[int], n_steps: int) -> None:
         """Tabulate the bias corrections in float64: no loop over lanes within the steps."""
-        beta1, beta2, rate = (
-            np.array([getattr(lane, name) for lane in self._lanes]) for name in ("beta1", "beta2", "learning_rate")
-        )
+        names = ("beta1", "beta2", "learning_rate", "epsilon")
+        beta1, beta2, rate, epsilon = (np.array([getattr(lane, name) for lane in self._lanes]) for name in names)
         times = np.arange(1, n_steps + 1)[:, None] + np.array(n_taken)[None, :]
-        minus_rates = -rate / (1 - beta1**times)
-        scales = 1 / np.sqrt(1 - beta2**times)
-        table = torch.from_numpy(np.stack([minus_rates, scales], 1)).to(self._epsilon).unsqueeze(3)
-        self._table = [(minus_rate, scale) for minus_rate, scale in table.unbind()]
+        root = np.sqrt(1 - beta2**times)
+        tiny = torch.finfo(self._rows.parameters.dtype).tiny  # an epsilon of 0 would make 0 / 0 of padded parameters
+        table = np.stack([-rate * root / (1 - beta1**times), np.maximum(epsilon * root, tiny)])
+        minus_rates, epsilons = torch.from_numpy(table).to(self._rows.parameters).unsqueeze(3).unbind()
+        self._table = list(zip(minus_rates.unbind(), epsilons.unbind(), strict=True))
 
     def step(self, step: int) -> None:
-        minus_rate, scale = self._table[step]
+        minus_rate, epsilon = self._table[step]
         rows, gradient = self._rows, self._rows.gradients
         if self._decay is not None and self._decoupled:
             rows.parameters.mul_(self._shrink)
@@ -99,8 +100,7 @@ class Adam:
             gradient.addcmul_(rows.parameters, self._decay)
         rows.first_moment.lerp_(gradient, self._toward_first)
         rows.second_moment.lerp_(gradient.mul_(gradient), self._toward_second)
-        torch.sqrt(rows.second_moment, out=gradient)
-        torch.addcmul(self._epsilon, gradient, scale, out=gradient)
+        torch.sqrt(rows.second_moment, out=gradient).add_(epsilon)
         torch.div(rows.first_moment, gradient, out=gradient)
         rows.parameters.addcmul_(gradient, minus_rate)
 

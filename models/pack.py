@@ -13,10 +13,11 @@ import torch
 
 from models.batches import Rows
 from models.capacity import bytes_available, bytes_needed, check_capacity
-from models.group import Bench, Group, GroupKey, sort_key
+from models.group import Bench, Group, GroupKey
 from models.hyper import Hyperparameters
 from models.lanes import LaneError, LaneReport, LaneStart, LaneState, Layers, PackData, PackSettings
 from models.layout import Layout
+from models.lineup import sort_key
 from models.live_lane import Lane, admit, keep_best
 from models.metrics import Judge
 

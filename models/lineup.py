@@ -1,0 +1,66 @@
+"""How lanes stand in a group: sorted, so that one optimizer or one activation serves neighbours. No numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.hyper import Hyperparameters
+from models.live_lane import Lane
+from models.mlp import Run
+from models.ops import OPS
+
+
+def _optimizer_key(hyper: Hyperparameters) -> tuple[str, bool]:
+    """Lanes with and without weight decay are apart, so that the former's work does not touch the latter's bits."""
+    return hyper.optimizer, hyper.weight_decay > 0
+
+
+def _activation_key(hyper: Hyperparameters) -> tuple[str, bool]:
+    return hyper.activation, has_dropout(hyper)
+
+
+def has_dropout(hyper: Hyperparameters) -> bool:
+    return hyper.dropout > 0 and hyper.hidden_layers > 0
+
+
+def sort_key(lane: Lane) -> tuple[tuple[str, bool], tuple[str, bool], int]:
+    """Order by optimizer (those with most state first: adam, adamw, sgd), then activation, then number."""
+    return _optimizer_key(lane.hyper), _activation_key(lane.hyper), lane.number
+
+
+def optimizer_runs(lanes: Sequence[Lane]) -> list[slice]:
+    """Return the stretches of sorted lanes that share an optimizer."""
+    return [rows for rows, _ in _stretches([_optimizer_key(lane.hyper) for lane in lanes])]
+
+
+def activation_runs(lanes: Sequence[Lane], like: Tensor) -> list[Run]:
+    """Return the stretches of sorted lanes that share an activation and have dropout or have none."""
+    runs, n_dropped = [], 0
+    for rows, (name, drops) in _stretches([_activation_key(lane.hyper) for lane in lanes]):
+        dropped = slice(n_dropped, n_dropped + rows.stop - rows.start) if drops else None
+        n_dropped = dropped.stop if dropped else n_dropped
+        op = OPS[name]
+        runs.append(Run(rows, op, dropped, () if op.keeps_zero else _live_units(lanes[rows], like)))
+    return runs
+
+
+def _live_units(lanes: Sequence[Lane], like: Tensor) -> tuple[Tensor, ...]:
+    masks = []
+    for layer, width in enumerate(lanes[0].layout.padded[1:-1]):
+        real = np.array([lane.layout.widths[layer + 1] for lane in lanes])
+        mask = np.arange(width)[None, None, :] < real[:, None, None]
+        masks.append(torch.from_numpy(mask).to(like))
+    return tuple(masks)
+
+
+def _stretches(keys: Sequence[tuple[str, bool]]) -> Iterator[tuple[slice, tuple[str, bool]]]:
+    start = 0
+    for key, same in groupby(keys):
+        stop = start + len(list(same))
+        yield slice(start, stop), key
+        start = stop
