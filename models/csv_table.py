@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import BinaryIO
 
 import numpy as np
@@ -21,15 +21,19 @@ MAX_LINE_BYTES = 16 * 2**20
 CHUNK_BYTES = 2**20
 
 
-def read_csv(file: BinaryIO) -> dict[str, Column]:
-    """Read the columns of a CSV file.
+def read_csv(file: BinaryIO, as_text: Collection[str] = ()) -> dict[str, Column]:
+    """Read the columns of a CSV file; those named in `as_text` stay text even if all of it are numbers.
 
     Raises: TableError, TableLimitError.
     """
     _check_text(file)
     names = _read_header(file)
-    columns = _read_strings(file, names)
-    return {name.strip(): to_column(column, name.strip()) for name, column in zip(names, columns, strict=True)}
+    strings = _read_strings(file, names)
+    columns = {name.strip(): _mark_missing(column) for name, column in zip(names, strings, strict=True)}
+    return {
+        name: strings_to_column(column) if name in as_text else to_column(column, name)
+        for name, column in columns.items()
+    }
 
 
 def check_names(names: list[str]) -> None:
@@ -134,13 +138,16 @@ def _explain(file: BinaryIO, n_names: int, message: str) -> TableError:
     return TableError(f"the file cannot be read as CSV: {message.splitlines()[0][:200]}")
 
 
-def to_column(strings: pa.ChunkedArray, name: str) -> Column:
+def _mark_missing(strings: pa.ChunkedArray) -> pa.ChunkedArray:
+    trimmed = pc.utf8_trim_whitespace(strings)
+    return pc.if_else(pc.is_in(trimmed, pa.array(NULLS)), pa.scalar(None, pa.string()), trimmed)
+
+
+def to_column(values: pa.ChunkedArray, name: str) -> Column:
     """Turn text into numbers if all of it are numbers, into truth values if all are true or false, else keep it.
 
     Raises: TableError for an infinite number.
     """
-    trimmed = pc.utf8_trim_whitespace(strings)
-    values = pc.if_else(pc.is_in(trimmed, pa.array(NULLS)), pa.scalar(None, pa.string()), trimmed)
     if values.null_count == len(values):
         return np.full(len(values), None, dtype=object)
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Literal
@@ -27,13 +27,17 @@ PARQUET_MAGIC = b"PAR1"
 CHUNK_BYTES = 2**20
 
 
-def read_table(path: Path | str, format: TableFormat, max_bytes: int = MAX_INFLATED_BYTES) -> Table:
+def read_table(
+    path: Path | str, format: TableFormat, max_bytes: int = MAX_INFLATED_BYTES, as_text: Collection[str] = ()
+) -> Table:
     """Read a table; gzip is recognised by its first bytes, whatever the file is called.
+
+    CSV columns named in `as_text` stay text: "007" is not 7 to a model that knows the category "007".
 
     Raises: TableError, TableLimitError.
     """
     with open_plain(Path(path), max_bytes) as file:
-        return Table(read_csv(file) if format == "csv" else _read_parquet(file))
+        return Table(read_csv(file, as_text) if format == "csv" else _read_parquet(file))
 
 
 def detect_format(path: Path | str, name: str = "", max_bytes: int = MAX_INFLATED_BYTES) -> TableFormat:

@@ -17,7 +17,7 @@ from safetensors.numpy import load
 from models.activations import ACTIVATIONS, logistic, softmax
 from models.evaluate import evaluate
 from models.lanes import Layers, Task
-from models.preprocess import Preprocessor, Target
+from models.preprocess import CategoricalFeature, Preprocessor, Target
 from models.rows import PredictError, read_columns, read_rows
 from models.table import Column
 
@@ -110,6 +110,11 @@ class Predictor:
     def targets(self) -> list[Target]:
         """List the targets with the units of their outputs."""
         return [Target.model_validate(target) for target in self.card["targets"]]
+
+    @property
+    def text_columns(self) -> list[str]:
+        """Name the columns to read from CSV as text (`read_table(..., as_text=...)`) before `predict_columns`."""
+        return [f.name for f in self.preprocessor.features if isinstance(f, CategoricalFeature) and f.is_text]
 
     def predict(self, rows: Sequence[Mapping[str, Any]]) -> Prediction:
         """Predict rows of raw values. A missing key is an error, None and NaN are missing values.

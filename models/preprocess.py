@@ -67,6 +67,11 @@ class CategoricalFeature(BaseModel):
         """Count the columns that this feature becomes."""
         return len(self.categories) + self.indicator
 
+    @property
+    def is_text(self) -> bool:
+        """Tell whether a CSV column must be read as text to find these categories, such as "007" or "True"."""
+        return self.kind == "categorical" and any(not _is_canonical(category) for category in self.categories)
+
     def transform(self, column: Column) -> NDArray[np.float32]:
         """Mark the category. Shapes: [N] -> [N, width]."""
         places: dict[str | None, int] = {category: place for place, category in enumerate(self.categories)}
@@ -215,12 +220,16 @@ def _fit_categorical(name: str, column: Column, kind: str, notes: list[str]) -> 
     )
 
 
+def _is_canonical(category: str) -> bool:
+    return _is_number(category) and category_text(float(category)) == category
+
+
 def category_text(cell: Any) -> str | None:
     """Write a cell as a category: 3.0 is "3", True is "true", a missing value is None."""
     if cell is None or isinstance(cell, str):
         return cell
     if isinstance(cell, (bool, np.bool_)):
         return "true" if cell else "false"
-    if math.isnan(cell):
-        return None
+    if not math.isfinite(cell):
+        return None if math.isnan(cell) else str(cell)
     return str(int(cell)) if float(cell).is_integer() else repr(float(cell))

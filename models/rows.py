@@ -41,6 +41,8 @@ def read_columns(features: Sequence[Feature], columns: Mapping[str, Column]) -> 
         if feature.name not in columns:
             raise PredictError(feature.name, f"the column {feature.name!r} is missing")
         column = columns[feature.name]
+        if feature.kind == "boolean":
+            column = _read_column(feature, [{feature.name: cell} for cell in column.tolist()])
         try:
             read[feature.name] = to_numbers(feature.name, column) if feature.kind == "numeric" else column
         except FeatureError as error:

@@ -17,6 +17,7 @@ import pytest
 import safetensors.numpy
 
 from models.artifact import PackageError, PredictError, Predictor, write_package
+from models.data import read_table
 from models.hyper import Hyperparameters
 from models.lanes import Layers, Task
 from models.prepare import Prepared, PrepareRequest, prepare
@@ -205,6 +206,28 @@ def test_columns_and_rows_get_the_same_answer() -> None:
     columns = {name: np.array([row[name] for row in ROWS], dtype=object) for name in KINDS}
     columns["age"] = np.array([31, np.nan, -2.5])
     np.testing.assert_array_equal(predictor.predict_columns(columns).values, predictor.predict(ROWS).values)
+
+
+def test_a_column_of_truth_values_takes_no_numbers() -> None:
+    columns = {"age": np.array([1.0]), "city": np.array([None], dtype=object), "flag": np.array([1.0])}
+    with pytest.raises(PredictError) as caught:
+        Predictor.from_package(make_package()).predict_columns(columns)
+    assert caught.value.path == "rows[0].flag"
+
+
+def test_categories_that_look_like_numbers_are_found_again_in_a_csv_file(tmp_path: Path) -> None:
+    codes = np.array(["007", "A1", "True"] * 20, dtype=object)
+    table = Table({"code": codes, "y": np.arange(60.0)})
+    wishes = PrepareRequest({"code": "categorical"}, ["y"], "regression", None, Holdout())
+    prepared = prepare(table, wishes)
+    package = write_package(make_layers(prepared, ()), Hyperparameters(hidden_layers=0), prepared, {})
+    predictor = Predictor.from_package(package)
+    for code in ("007", "True"):
+        (tmp_path / "rows.csv").write_text(f"code\n{code}\n")
+        columns = read_table(tmp_path / "rows.csv", "csv", as_text=predictor.text_columns).columns
+        expected = predictor.predict([{"code": code}]).values
+        np.testing.assert_array_equal(predictor.predict_columns(columns).values, expected)
+        assert expected != predictor.predict([{"code": "never seen"}]).values
 
 
 def test_test_rows_are_scored_in_raw_units_by_the_predictor_that_users_get() -> None:
