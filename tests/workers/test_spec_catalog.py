@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import json
+
+from models.hyper import Hyperparameters
+from models.scores import SCORES
+from search.discovery import ALGORITHMS, SCHEDULERS
+from workers.catalog import catalog
+from workers.presets import PRESETS
+from workers.trainers import TRAINERS
+
+
+def test_the_catalog_is_json_and_names_everything_with_a_line() -> None:
+    shown = json.loads(json.dumps(catalog()))
+    assert [entry["kind"] for entry in shown["algorithms"]] == list(ALGORITHMS)
+    assert [entry["kind"] for entry in shown["schedulers"]] == list(SCHEDULERS)
+    assert [entry["name"] for entry in shown["hyperparameters"]] == list(Hyperparameters.model_fields)
+    assert [entry["name"] for entry in shown["presets"]] == list(PRESETS)
+    assert {entry["name"] for entries in shown["metrics"].values() for entry in entries} == {s.name for s in SCORES}
+    assert {entry["name"]: entry["target"] for entry in shown["datasets"]}["iris"] == "species"
+    for section in ("algorithms", "schedulers", "trainers", "hyperparameters", "presets"):
+        assert all(entry["about"].endswith(".") for entry in shown[section]), section
+
+
+def test_the_catalog_tells_which_pairs_are_refused_and_what_needs_what() -> None:
+    shown = catalog()
+    hyperopt = next(entry for entry in shown["algorithms"] if entry["kind"] == "hyperopt")
+    assert list(hyperopt["refused_with"]) == ["pbt"]
+    momentum = next(entry for entry in shown["hyperparameters"] if entry["name"] == "momentum")
+    assert momentum["needs"] == {"optimizer": {"in": ["sgd"]}}
+    assert momentum["mutable"]
+
+
+def test_every_default_is_a_value_that_the_trainer_takes() -> None:
+    trainer = TRAINERS["mlp"]
+    for name, value in trainer.defaults.items():
+        assert trainer.value_problem(f"fixed.{name}", name, value) is None
+    assert trainer.build({}, trainer.defaults) == Hyperparameters()
+
+
+def test_every_preset_is_a_space_that_the_trainer_takes() -> None:
+    trainer = TRAINERS["mlp"]
+    for preset in PRESETS.values():
+        assert preset.space.problems(trainer.defaults) == []
+        for name, parameter in preset.space.parameters.items():
+            assert trainer.parameter_problems(name, parameter) == []
+        for name, value in preset.fixed.items():
+            assert trainer.value_problem(f"fixed.{name}", name, value) is None
