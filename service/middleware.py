@@ -13,7 +13,10 @@ from service.settings import Settings
 
 
 class BodyLimit:
-    """Refuse bodies above the limit: by their announced length at once, else as soon as they pass it."""
+    """Refuse bodies above the limit: by their announced length at once, else as soon as they pass it.
+
+    FastAPI has `max_body_size` for this, and answers with plain text where the length was announced.
+    """
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app

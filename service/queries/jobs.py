@@ -107,7 +107,7 @@ def find_best_models(session: Session, jobs: Sequence[Job]) -> dict[str, str]:
     if not keys:
         return {}
     query = select(Model.job_id, Model.id).where(or_(*keys)).order_by(Model.created_at)
-    return dict(session.execute(query).tuples().all())
+    return dict(session.execute(query).all())
 
 
 def add_command(session: Session, job_id: str, kind: str) -> None:
@@ -135,7 +135,7 @@ def _is_behind(created_at: float, job_id: str) -> ColumnElement[bool]:
 
 def count_by_state(session: Session) -> dict[str, int]:
     """Count jobs by state."""
-    return dict(session.execute(select(Job.state, func.count()).group_by(Job.state)).tuples().all())
+    return dict(session.execute(select(Job.state, func.count()).group_by(Job.state)).all())
 
 
 def sum_progress(session: Session) -> tuple[int, int]:

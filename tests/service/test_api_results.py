@@ -1,0 +1,143 @@
+"""What came out, over HTTP: trials, reports, models, predictions."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from safetensors.numpy import load
+
+from models.predictor import Predictor
+from service.database import Database
+from service.examples import PREDICT_CSV_EXAMPLE, PREDICT_EXAMPLES
+from tests.service.facts import submit
+from tests.service.packages import Finished, finish_job
+from tests.service.test_api_jobs import code_of
+
+
+@pytest.fixture
+def finished(database: Database) -> Finished:
+    """A job that ran on iris."""
+    return finish_job(database)
+
+
+def test_trials_come_best_first_with_those_without_an_objective_last_and_in_pages(
+    api: httpx.Client, finished: Finished
+) -> None:
+    path = f"/v1/jobs/{finished.id}/trials"
+
+    def walk(order: str) -> list[int]:
+        seen: list[int] = []
+        cursor = None
+        while True:
+            params: dict[str, Any] = {"order": order, "limit": 2} | ({"cursor": cursor} if cursor else {})
+            page = api.get(path, params=params).json()
+            seen.extend(trial["number"] for trial in page["items"])
+            cursor = page["next_cursor"]
+            if cursor is None:
+                return seen
+
+    assert walk("number") == [0, 1, 2, 3, 4]
+    assert walk("objective") == [1, 4, 2, 0, 3]
+    stopped = api.get(path, params={"state": ["stopped", "diverged"], "order": "objective"}).json()["items"]
+    assert [(trial["number"], trial["state"]) for trial in stopped] == [(1, "stopped"), (3, "diverged")]
+
+
+def test_a_trial_shows_its_best_epoch_and_its_life(api: httpx.Client, finished: Finished) -> None:
+    trial = api.get(f"/v1/jobs/{finished.id}/trials/1").json()
+    assert (trial["objective"], trial["best_epoch"], trial["epochs"]) == (0.3, 2, 2)
+    assert trial["metrics"] == {"log_loss": 0.3, "accuracy": 0.5}
+    assert [segment["source_trial"] for segment in trial["segments"]] == [None]
+    assert code_of(api.get(f"/v1/jobs/{finished.id}/trials/5")) == "not-found"
+
+
+def test_reports_name_their_metrics_and_what_is_not_finite_is_null(api: httpx.Client, finished: Finished) -> None:
+    path = f"/v1/jobs/{finished.id}/trials/3/reports"
+    first, second = api.get(path).json()["items"]
+    assert first["metrics"] == {"log_loss": 1.0, "accuracy": 0.5}
+    assert (second["objective"], second["train_loss"], second["is_finite"]) == (None, None, False)
+    page = api.get(path, params={"limit": 1}).json()
+    rest = api.get(path, params={"cursor": page["next_cursor"]}).json()
+    assert [item["sequence"] for item in page["items"] + rest["items"]] == [1, 2]
+
+
+def test_the_winner_is_the_best_trial_and_of_equals_the_lower_number(api: httpx.Client, finished: Finished) -> None:
+    best = api.get(f"/v1/jobs/{finished.id}/best").json()
+    assert best["trial"]["number"] == 1
+    job = api.get(f"/v1/jobs/{finished.id}").json()
+    assert job["best"] == {"trial": 1, "objective": 0.3, "model": best["model"]["id"]}
+    assert (job["state"], job["progress"]["done"], job["progress"]["epochs"]) == ("succeeded", 5, 10)
+    models = api.get(f"/v1/jobs/{finished.id}/models").json()["items"]
+    assert [model["trial"] for model in models] == [1, 4]
+    detail = api.get(f"/v1/models/{best['model']['id']}").json()
+    assert (detail["card"], detail["test_metrics"]) == ({"x": 1}, {"log_loss": 0.4})
+
+
+def test_a_job_without_a_model_says_so(api: httpx.Client, database: Database) -> None:
+    answer = api.get(f"/v1/jobs/{submit(database)}/best")
+    assert (answer.status_code, code_of(answer)) == (409, "no-model")
+
+
+def test_downloads_are_the_stored_bytes(api: httpx.Client, finished: Finished) -> None:
+    model = api.get(f"/v1/jobs/{finished.id}/best").json()["model"]
+    package = api.get(f"/v1/models/{model['id']}/download")
+    assert package.content == finished.packages[1]
+    assert package.headers["content-type"] == "application/zip"
+    assert model["id"] in package.headers["content-disposition"]
+    weights = api.get(f"/v1/models/{model['id']}/download?format=safetensors")
+    with zipfile.ZipFile(io.BytesIO(package.content)) as archive:
+        assert weights.content == archive.read("model.safetensors")
+    assert "layers.0.weight" in load(weights.content)
+    refused = api.get(f"/v1/models/{model['id']}/download?format=onnx")
+    assert (refused.status_code, code_of(refused)) == (422, "not-yet")
+
+
+def test_predictions_are_those_of_the_package_for_json_and_csv(api: httpx.Client, finished: Finished) -> None:
+    model = api.get(f"/v1/jobs/{finished.id}/best").json()["model"]
+    path = f"/v1/models/{model['id']}/predict"
+    body = PREDICT_EXAMPLES["iris"]["value"]
+    expected = Predictor.from_package(finished.packages[1]).predict(body["rows"]).to_json()
+    for _ in range(2):  # the second answer comes from the cache
+        answer = api.post(path, json=body)
+        assert answer.status_code == 200, answer.text
+        assert answer.json() == expected
+    csv = api.post(path, content=PREDICT_CSV_EXAMPLE, headers={"content-type": "text/csv; charset=utf-8"}).json()
+    assert np.allclose(csv["predictions"][0]["probabilities"], expected["predictions"][0]["probabilities"])
+
+
+def test_extra_columns_are_named_in_warnings(api: httpx.Client, finished: Finished) -> None:
+    model = api.get(f"/v1/jobs/{finished.id}/best").json()["model"]
+    row = PREDICT_EXAMPLES["iris"]["value"]["rows"][0] | {"colour": "blue"}
+    answer = api.post(f"/v1/models/{model['id']}/predict", json={"rows": [row]}).json()
+    assert "colour" in answer["warnings"][0]
+
+
+@pytest.mark.parametrize(
+    ("content", "media_type", "status", "said"),
+    [
+        (b'{"rows": [{"sepal length (cm)": 1}]}', "application/json", 422, "rows[0].sepal width (cm)"),
+        (b'{"rows": []}', "application/json", 422, "rows"),
+        (b'{"rows": 3}', "application/json", 422, "rows"),
+        (b'{"rows": [3]}', "application/json", 422, "rows[0]"),
+        (b'{"row": []}', "application/json", 422, "rows"),
+        (b"{", "application/json", 422, "JSON"),
+        (b'{"rows": [{"sepal length (cm)": "long"}]}', "application/json", 422, "sepal length (cm)"),
+        (b"sepal length (cm)\n1\n", "text/csv", 422, "sepal width (cm)"),
+        (b"a,b\n1\n", "text/csv", 422, "line"),
+        (b"", "text/csv", 422, ""),
+        (b"<rows/>", "application/xml", 415, "text/csv"),
+    ],
+)
+def test_what_cannot_be_predicted_is_refused_by_name(
+    api: httpx.Client, finished: Finished, content: bytes, media_type: str, status: int, said: str
+) -> None:
+    model = api.get(f"/v1/jobs/{finished.id}/best").json()["model"]
+    headers = {"content-type": media_type}
+    answer = api.post(f"/v1/models/{model['id']}/predict", content=content, headers=headers)
+    assert answer.status_code == status, answer.text
+    code_of(answer)
+    assert said in answer.text
