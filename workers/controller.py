@@ -7,8 +7,10 @@ actors is replaced by one that hands out lanes. A trial has no process, and no c
 from __future__ import annotations
 
 import itertools
+import logging
 import random
 import tempfile
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -35,6 +37,8 @@ from workers.ledger import Ledger
 from workers.lives import StateKey, TrialLife
 
 Parameters = Mapping[str, Any]
+
+logging.getLogger("ray.tune").setLevel(logging.ERROR)  # PBT tells every exploit at INFO; the sink has it as a segment
 
 
 class Lane(Trainable):
@@ -250,7 +254,7 @@ class LaneManager:
 
     def _told(self, life: TrialLife) -> float:
         """Never a NaN: a lane that diverged or failed is told as the worst finite value delivered so far."""
-        if life.outcome in ("diverged", "failed") or life.value is None:
+        if life.broken or life.value is None:
             return self._worst
         worse = life.value < self._worst if self._settings.maximize else life.value > self._worst
         if worse or not self._any_delivered:
@@ -286,6 +290,11 @@ class PackedController(TuneController):
         """Ask for new points only when all that happened in the round is known."""
         if not self._lanes.events:
             super()._maybe_update_trial_queue()
+
+    def _update_trial_queue(self, blocking: bool = False, timeout: int = 600) -> bool:
+        """Never wait for a searcher that has no point to give: nothing happens meanwhile."""
+        added: bool = super()._update_trial_queue(blocking=False)
+        return added
 
     def _schedule_trial_save(self, trial: Trial, result: dict[str, Any] | None = None) -> Any:
         future = super()._schedule_trial_save(trial, result)
@@ -355,16 +364,18 @@ class Joint:
         path = Path(self._staging.name) / "storage"
         space = {} if isinstance(self._search, SearchGenerator) else tune_space(domains)
         experiment = Experiment("job", Lane, config=space, num_samples=n_trials, storage_path=str(path))
-        self._controller = PackedController(
-            search_alg=self._search,
-            scheduler=self._scheduler,
-            metric="objective",
-            storage=experiment.storage,
-            checkpoint_period=1e9,
-            fail_fast=TuneController.RAISE,
-            lane_manager=self._lanes,
-            seed=self._settings.seed,
-        )
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="fail_fast='raise'")  # it warns of processes that lanes have not
+            self._controller = PackedController(
+                search_alg=self._search,
+                scheduler=self._scheduler,
+                metric="objective",
+                storage=experiment.storage,
+                checkpoint_period=1e9,
+                fail_fast=TuneController.RAISE,
+                lane_manager=self._lanes,
+                seed=self._settings.seed,
+            )
         with self._controller.own_world():
             self._search.add_configurations([experiment])
         self._controller.update_max_pending_trials(self._settings.parallelism)
@@ -397,13 +408,9 @@ class Joint:
 
 def end_of(life: TrialLife, epochs: int) -> tuple[TrialState, TrialReason]:
     """State how a trial ended that its scheduler has let go, from its own life."""
-    if life.outcome == "diverged":
-        return TrialState.DIVERGED, TrialReason.NOT_FINITE
-    if life.outcome == "failed":
-        memory = life.error is not None and life.error.out_of_memory
-        return TrialState.FAILED, TrialReason.OUT_OF_MEMORY if memory else TrialReason.ERROR
-    if life.outcome == "patience":
-        return TrialState.COMPLETED, TrialReason.OUT_OF_PATIENCE
+    own = life.own_end()
+    if own is not None:
+        return own
     if life.age >= epochs:
         return TrialState.COMPLETED, TrialReason.EPOCHS_DONE
     return TrialState.STOPPED, TrialReason.SCHEDULER_STOPPED

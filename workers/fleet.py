@@ -168,7 +168,7 @@ class Fleet:
             if self._seats[name].revive(self._revive_seconds if nobody_left else 0.0):
                 self._dead.discard(name)
                 if self._context is not None and self._shared is not None:
-                    self._call_all({name: ("open", self._job, *self._shared)})
+                    self._call_all({name: ("open", self._job, *self._shared, True)})
         self._need_seats()
 
     def _need_seats(self) -> None:

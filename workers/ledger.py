@@ -4,7 +4,7 @@ lane states reproducible, and tells the sink. It knows no Tune and no SQL."""
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -73,8 +73,9 @@ class Ledger:
 
     def save(self, number: int) -> StateKey:
         """Name the trial's present state, so that a trial may later go on from it."""
-        key = self.life(number).key
-        if self._settings.keep_states:
+        life = self.life(number)
+        key = life.key
+        if self._settings.keep_states and not life.broken:
             self._to_save[number] = self._latest_saved[number] = key
         return key
 
@@ -87,13 +88,15 @@ class Ledger:
         if key == life.key and dict(parameters) == dict(life.parameters):
             self.set_state(number, TrialState.RUNNING, TrialReason.ADMITTED)
             return
-        source = self.life(key.trial)
-        epoch = self._epoch_at(key)
+        source = self.lives.sound(key)
+        trial, sequence, epoch = (
+            (None, 0, 0) if source is None else (source.trial, source.sequence, self._epoch_at(source))
+        )
         self._begin_segment(
-            life, SegmentFact(number, len(life.segments), life.sequence, key.trial, key.sequence, epoch, parameters)
+            life, SegmentFact(number, len(life.segments), life.sequence, trial, sequence, epoch, parameters)
         )
         life.epoch, life.age, life.outcome, life.error, life.n_since_best = epoch, age, None, None, 0
-        life.value = source.value
+        life.value = self.life(key.trial).value
         life.resident_since = None
         self.set_state(number, TrialState.RUNNING, TrialReason.ADMITTED)
 
@@ -129,6 +132,10 @@ class Ledger:
         self.just_ended.clear()
         return fresh
 
+    def let_go(self, numbers: Iterable[int]) -> None:
+        """Drop these lanes of ended trials before the fleet is used again."""
+        self._to_drop |= set(numbers)
+
     def settle(self) -> None:
         """Bring the fleet in line before it is used again: saves, then drops of ended trials."""
         self._save_states()
@@ -140,7 +147,9 @@ class Ledger:
     def tell_states(self) -> None:
         """Send the sink what has changed about trials and has not been told."""
         for number in sorted(self._changed):
-            self._sink.trial(self.life(number).fact())
+            life = self.life(number)
+            if self._record.ended.get(number) != (life.state, life.reason):
+                self._sink.trial(life.fact())
         self._changed.clear()
 
     def materialise(self, numbers: Sequence[int]) -> list[LaneReport]:

@@ -100,6 +100,22 @@ class TrialLife:
         """It has stopped training by itself and only answers its scheduler's milestones."""
         return self.outcome is not None
 
+    @property
+    def broken(self) -> bool:
+        """Its last report says that it diverged or failed: its present weights are worth nothing."""
+        return self.outcome in ("diverged", "failed")
+
+    def own_end(self) -> tuple[TrialState, TrialReason] | None:
+        """State how it ended by itself, if it did: no scheduler and no clock changes that."""
+        if self.outcome == "diverged":
+            return TrialState.DIVERGED, TrialReason.NOT_FINITE
+        if self.outcome == "failed":
+            memory = self.error is not None and self.error.out_of_memory
+            return TrialState.FAILED, TrialReason.OUT_OF_MEMORY if memory else TrialReason.ERROR
+        if self.outcome == "patience":
+            return TrialState.COMPLETED, TrialReason.OUT_OF_PATIENCE
+        return None
+
     def fact(self) -> TrialFact:
         """State what a sink should show of this trial now."""
         return TrialFact(self.number, self.state, self.reason, self.parameters, self.rung, self.error)
@@ -114,7 +130,7 @@ class TrialLife:
         self.sequence, self.epoch = report.sequence, report.epoch
         self.outcome, self.error = report.outcome, report.error
         objective = report.values[0] if report.values else float("nan")
-        if not np.isfinite(objective) or report.outcome in ("diverged", "failed"):
+        if self.broken or not np.isfinite(objective):
             return
         self.value = objective
         if self.best is None or (objective > self.best.value if maximize else objective < self.best.value):
@@ -138,6 +154,23 @@ class Lives:
         segments = self.by_number[trial].segments
         begun = [index for index, segment in enumerate(segments) if segment.fact.sequence < sequence]
         return begun[-1] if begun else 0
+
+    def sound(self, key: StateKey) -> StateKey | None:
+        """Name the state that a copy of `key` begins with: of a broken lane, the one before the report that broke it.
+
+        None means fresh weights.
+        """
+        life = self.by_number[key.trial]
+        if key != life.key or not life.broken:
+            return key
+        begun = life.segments[key.segment].fact
+        if key.sequence - 1 > begun.sequence:
+            return key._replace(sequence=key.sequence - 1)
+        if begun.source_trial is None:
+            return None
+        return StateKey(
+            begun.source_trial, self.segment_at(begun.source_trial, begun.source_sequence), begun.source_sequence
+        )
 
     def recipe(self, key: StateKey, retrain_last: bool = False) -> Recipe:
         """Say how to make the state `key` from what is at hand: a later state is never used for an earlier one.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from workers.fleet import SeatLost
-from workers.pack_host import PackHost
+from workers.pack_host import NothingOpen, PackHost
 
 
 @dataclass(frozen=True)
@@ -31,13 +31,20 @@ class LocalSeat:
     def call(self, verb: str, *arguments: Any) -> _Answer:
         if self._host is None:
             return _Answer(lost=True)
-        return _Answer(getattr(self._host, verb)(*arguments))
+        try:
+            return _Answer(getattr(self._host, verb)(*arguments))
+        except NothingOpen:
+            return _Answer(lost=True)
 
     def share(self, value: Any) -> Any:
         return value
 
     def kill(self) -> None:
         self._host = None
+
+    def restart(self) -> None:
+        """Lose the state unnoticed, as a process that is back before anybody calls it."""
+        self._host = PackHost(self._device)
 
     def revive(self, wait_seconds: float) -> bool:
         self._host = self._host or PackHost(self._device)

@@ -28,6 +28,10 @@ class NotLeased(RuntimeError):
     """A driver spoke for a job that this host does not serve any more."""
 
 
+class NothingOpen(NotLeased):
+    """This host serves no job: its process has been restarted, and its lanes are gone."""
+
+
 class PackHost:
     """The verbs of a fleet for one process, one job at a time. Not thread-safe: an actor serves one call at a time."""
 
@@ -36,8 +40,14 @@ class PackHost:
         self._pack: Pack | None = None
         self._job = ""
 
-    def open(self, job: str, data: PackData, settings: PackSettings) -> str:
-        """Make the pack of a job, forgetting any other; answer `<numeric class>@<source hash>`."""
+    def open(self, job: str, data: PackData, settings: PackSettings, again: bool = False) -> str:
+        """Make the pack of a job, forgetting any other; answer `<numeric class>@<source hash>`.
+
+        `again` is said by a driver that has lost this host: it takes it back only if nobody else has it by now.
+        Raises: NotLeased.
+        """
+        if again and self._job not in ("", job):
+            raise self._foreign(job)
         self._pack, self._job = Pack(data, settings, device=self._device), job
         return f"{numeric_class(self._device)}@{source_hash()}"
 
@@ -72,6 +82,11 @@ class PackHost:
         self._leased(job).drop(lanes)
 
     def _leased(self, job: str) -> Pack:
-        if self._pack is None or job != self._job:
-            raise NotLeased(f"this pack actor serves {self._job or 'no job'!r}, not {job!r}: the lease has passed on")
+        if self._pack is None:
+            raise NothingOpen(f"this pack actor serves no job, so not {job!r} either")
+        if job != self._job:
+            raise self._foreign(job)
         return self._pack
+
+    def _foreign(self, job: str) -> NotLeased:
+        return NotLeased(f"this pack actor serves {self._job!r}, not {job!r}: the lease has passed on")

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import ray
-from ray.exceptions import GetTimeoutError, RayActorError, RayTaskError
+from ray.exceptions import GetTimeoutError, RayActorError
 
 from workers.fleet import SeatLost
-from workers.pack_host import PackHost
+from workers.pack_host import NothingOpen, PackHost
 
 NAMESPACE = "regatta"
 
@@ -78,10 +78,8 @@ class _RayCall:
     def result(self) -> Any:
         try:
             return ray.get(self.reference)
-        except RayTaskError:
-            raise
-        except RayActorError as error:
-            raise SeatLost(f"pack actor {self.name} is gone: {error}") from error
+        except (RayActorError, NothingOpen) as error:
+            raise SeatLost(f"pack actor {self.name} has lost its lanes: {error}") from error
 
 
 class RaySeat:

@@ -106,10 +106,10 @@ class _Race:
 
     def finish(self) -> JobEnd:
         run, job = self._run, self._run.job
-        self._open_fleet()
-        search = job.algorithm.build(job.search_request())
-        scheduler = job.scheduler.build(job.schedule_request())
         try:
+            self._open_fleet()
+            search = job.algorithm.build(job.search_request())
+            scheduler = job.scheduler.build(job.schedule_request())
             with Joint(self._joint_settings, self._ledger, search, scheduler, self._after_round) as joint:
                 joint.prepare(job.trials, job.search_request().domains)
                 while self._end is None and joint.step():
@@ -157,7 +157,7 @@ class _Race:
         if goal is None:
             return None
         for life in self._ledger.lives.by_number.values():
-            if life.best and self._run.job.objective.is_reached(life.best.value, goal):
+            if life.best and not life.broken and self._run.job.objective.is_reached(life.best.value, goal):
                 detail = f"trial {life.number} reached {life.best.value:g}"
                 return JobEnd(JobState.SUCCEEDED, JobReason.TARGET_REACHED, detail)
         return None
@@ -249,11 +249,10 @@ _JOURNAL_ENDS = {
 
 def _cut_short(life: TrialLife, end: JobEnd) -> tuple[TrialState, TrialReason]:
     """Say how a trial ends that the end of its job has cut short; with a report it still competes."""
+    own = life.own_end()
+    if own is not None:
+        return own
     if end.state == JobState.CANCELLED:
         return TrialState.CANCELLED, TrialReason.JOB_CANCELLED
     reason = TrialReason.TARGET_REACHED if end.reason == JobReason.TARGET_REACHED else TrialReason.SECONDS_UP
-    if life.outcome == "diverged":
-        return TrialState.DIVERGED, TrialReason.NOT_FINITE
-    if life.outcome == "failed":
-        return TrialState.FAILED, TrialReason.ERROR
     return (TrialState.STOPPED if life.best else TrialState.CANCELLED), reason

@@ -71,6 +71,7 @@ class Winners:
         layers: Mapping[int, Layers | None] = self.fleet.best_layers(recipes)
         for life in lives:
             life.resident_since = None
+        self.ledger.let_go(recipes)
         return {number: found for number, found in layers.items() if found is not None}
 
     def _rank(self, life: TrialLife) -> tuple[float, int]:

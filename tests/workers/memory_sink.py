@@ -1,0 +1,132 @@
+"""A sink that remembers like a database: whole rounds or nothing, the best models only, and a record to replay from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from models.lanes import LaneReport
+from search.trial import TRIAL_ENDED, TrialReason, TrialState, check_trial_transition
+from workers.errors import LeaseLost
+from workers.sink import JournalFact, ModelFact, Record, SegmentFact, SnapshotFact, TrialFact
+
+
+@dataclass
+class Stored:
+    """What has been committed, or would be by the next commit."""
+
+    trials: dict[int, TrialFact] = field(default_factory=dict)
+    segments: dict[tuple[int, int], SegmentFact] = field(default_factory=dict)
+    reports: dict[tuple[int, int], LaneReport] = field(default_factory=dict)
+    segment_of: dict[tuple[int, int], int] = field(default_factory=dict)
+    snapshots: dict[int, SnapshotFact] = field(default_factory=dict)
+    models: dict[int, ModelFact] = field(default_factory=dict)
+    journal: list[JournalFact] = field(default_factory=list)
+    n_rounds: int = 0
+
+    def copy(self) -> Stored:
+        values = {name: value.copy() if hasattr(value, "copy") else value for name, value in vars(self).items()}
+        return Stored(**values)
+
+
+class MemorySink:
+    """Keeps the facts of one job over several runs; `lose_at` raises LeaseLost instead of committing that round."""
+
+    def __init__(self, keep: int = 3, maximize: bool = False, lose_at: int | None = None) -> None:
+        self.lose_at = lose_at
+        self._keep, self._sign = keep, -1 if maximize else 1
+        self.stored, self._open = Stored(), Stored()
+        self.n_told = 0
+
+    def trial(self, fact: TrialFact) -> None:
+        self.n_told += 1
+        known = self._open.trials.get(fact.number)
+        if known is not None and known.state != fact.state:
+            check_trial_transition(known.state, fact.state)
+        self._open.trials[fact.number] = fact
+        if fact.state in TRIAL_ENDED:
+            self._open.snapshots.pop(fact.number, None)
+
+    def segment(self, fact: SegmentFact) -> None:
+        key = fact.trial, fact.index
+        assert key not in self._open.segments, f"segment {key} was told twice"
+        self._open.segments[key] = fact
+
+    def reports(self, round_number: int, segments: Mapping[int, int], reports: Sequence[LaneReport]) -> None:
+        for report in reports:
+            key = report.lane, report.sequence
+            assert key not in self._open.reports, f"report {key} was told twice"
+            self._open.reports[key] = report
+            self._open.segment_of[key] = segments[report.lane]
+
+    def snapshot(self, fact: SnapshotFact) -> None:
+        self._open.snapshots[fact.trial] = fact
+
+    def model(self, fact: ModelFact) -> None:
+        self._open.models[fact.trial] = fact
+
+    def journal(self, fact: JournalFact) -> None:
+        self._open.journal.append(fact)
+
+    def numeric_class(self, name: str) -> None:
+        pass
+
+    def note(self, code: str, message: str, trial: int | None = None) -> None:
+        pass
+
+    def round_ended(self, round_number: int) -> None:
+        if round_number == self.lose_at:
+            raise LeaseLost(f"cut at round {round_number}")
+        assert round_number == self._open.n_rounds + 1, f"round {round_number} came after {self._open.n_rounds}"
+        self._open.n_rounds = round_number
+        self.close()
+
+    def close(self) -> None:
+        """Commit everything."""
+        ranked = sorted(self._open.models.values(), key=lambda fact: (self._sign * fact.objective, fact.trial))
+        self._open.models = {fact.trial: fact for fact in ranked[: self._keep]}
+        self.stored, self._open = self._open, self._open.copy()
+
+    def forget_open(self) -> None:
+        """Lose what was not committed, as a killed driver does."""
+        self.lose_at, self._open = None, self.stored.copy()
+
+    def record(self, snapshots: bool = True) -> Record:
+        """Read back what was committed."""
+        stored = self.stored
+        return Record(
+            parameters={trial: fact.parameters for (trial, index), fact in stored.segments.items() if index == 0},
+            segments=dict(stored.segments),
+            reports=dict(stored.reports),
+            ended=self.ends(),
+            journal=list(stored.journal),
+            snapshots=dict(stored.snapshots) if snapshots else {},
+            models=frozenset(stored.models),
+            n_rounds=stored.n_rounds,
+        )
+
+    def ends(self) -> dict[int, tuple[TrialState, TrialReason]]:
+        """Say how trials have ended."""
+        facts = self.stored.trials.values()
+        return {fact.number: (fact.state, fact.reason) for fact in facts if fact.state in TRIAL_ENDED}
+
+    def rows(self) -> dict[str, Any]:
+        """Give all that must be equal between two runs of a job, as text: a NaN equals itself there."""
+        stored = self.stored
+        return {
+            "trials": {number: repr(_plain(fact)) for number, fact in sorted(stored.trials.items())},
+            "segments": {key: repr(_plain(fact)) for key, fact in sorted(stored.segments.items())},
+            "reports": {key: repr(fact) for key, fact in sorted(stored.reports.items())},
+            "segment_of": dict(sorted(stored.segment_of.items())),
+            "models": {
+                trial: (fact.epoch, fact.sequence, fact.objective, fact.metrics, fact.test_metrics, fact.package)
+                for trial, fact in sorted(stored.models.items())
+            },
+            "journal": stored.journal,
+            "rounds": stored.n_rounds,
+        }
+
+
+def _plain(fact: Any) -> Any:
+    return replace(fact, parameters=dict(fact.parameters))
