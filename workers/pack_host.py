@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from functools import cache
 from pathlib import Path
 
 import models
@@ -13,8 +12,7 @@ from models.numeric import numeric_class
 from models.pack import Pack
 
 
-@cache
-def source_hash() -> str:
+def _hash_source() -> str:
     """Hash the source of `models/`, so that a driver can tell a worker that runs other code."""
     digest = hashlib.sha256()
     root = Path(models.__file__).parent
@@ -22,6 +20,10 @@ def source_hash() -> str:
         digest.update(str(path.relative_to(root)).encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
+
+
+SOURCE_HASH = _hash_source()
+"""Of the code that this process has loaded, so it is taken once, at import."""
 
 
 class NotLeased(RuntimeError):
@@ -49,7 +51,7 @@ class PackHost:
         if again and self._job not in ("", job):
             raise self._foreign(job)
         self._pack, self._job = Pack(data, settings, device=self._device), job
-        return f"{numeric_class(self._device)}@{source_hash()}"
+        return f"{numeric_class(self._device)}@{SOURCE_HASH}"
 
     def close(self, job: str) -> None:
         """Forget a job; another job's pack is left alone."""
@@ -58,7 +60,7 @@ class PackHost:
 
     def ping(self) -> str:
         """Answer this host's source hash."""
-        return source_hash()
+        return SOURCE_HASH
 
     def start(self, job: str, starts: Sequence[LaneStart]) -> list[LaneReport]:
         """See models.pack.Pack.start."""

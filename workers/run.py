@@ -21,7 +21,7 @@ from workers.errors import WorkerVersion
 from workers.fleet import Fleet, JobContext
 from workers.ledger import Ledger, LedgerSettings
 from workers.lives import Best, TrialLife
-from workers.pack_host import source_hash
+from workers.pack_host import SOURCE_HASH
 from workers.resolved import ResolvedJob
 from workers.sink import JournalFact, ModelFact, Record, Sink
 from workers.trainers import TRAINERS
@@ -125,9 +125,9 @@ class _Race:
         answers = run.fleet.open(JobContext(run.key, run.prepared.data, settings))
         for seat, answer in answers.items():
             self._numeric_class, _, source = answer.rpartition("@")
-            if source != source_hash():
+            if source != SOURCE_HASH:
                 raise WorkerVersion(
-                    f"pack actor {seat} runs source {source}, this driver {source_hash()}: restart the workers"
+                    f"pack actor {seat} runs source {source}, this driver {SOURCE_HASH}: restart the workers"
                 )
         run.sink.numeric_class(self._numeric_class)
         if not run.record.n_rounds:

@@ -1,0 +1,39 @@
+"""One running service per database for the whole run; tests that break a service start their own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import BOTH
+from tests.e2e.running import Running, start_service
+
+
+@pytest.fixture(scope="session")
+def services(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Running]]:
+    """Services by the kind of their database, started when first asked for."""
+    running: dict[str, Running] = {}
+    yield running
+    for service in running.values():
+        service.stop()
+
+
+@pytest.fixture(params=BOTH)
+def service(
+    request: pytest.FixtureRequest, services: dict[str, Running], tmp_path_factory: pytest.TempPathFactory
+) -> Running:
+    """A service that tests share: leave it as you found it."""
+    kind: str = request.param
+    if kind not in services:
+        arguments = []
+        if kind == "postgresql":
+            arguments = ["--database-url", request.getfixturevalue("postgresql_server")]
+        services[kind] = start_service(tmp_path_factory.mktemp("service") / kind, *arguments)
+    return services[kind]
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path) -> Path:
+    return tmp_path / "data"
