@@ -108,7 +108,7 @@ class TrainedLayer:
         self.out = out
         self.activations: list[TrainedActivation] = []
         self.below: TrainedLayer | None = None
-        self.delta_below = self.below_transposed = out
+        self.delta_below = self.below_transposed = self.product = out
 
     def stand_on(self, below: TrainedLayer, delta_below: Tensor) -> None:
         self.below, self.delta_below, self.below_transposed = below, delta_below, below.out.transpose(1, 2)
@@ -127,6 +127,9 @@ class TrainedMLP:
         views = zip(layout.views(parameters), layout.views(gradients), widths, strict=True)
         self._layers = [TrainedLayer(p, g, parameters.new_zeros((*shape, width))) for p, g, width in views]
         room = [parameters.new_zeros(math.prod(shape) * max(widths)) for _ in range(2)]  # deltas alternate between two
+        products = parameters.new_zeros(max(layer.weight.numel() for layer in self._layers))
+        for layer in self._layers:
+            layer.product = products[: layer.weight.numel()].view(layer.weight.shape)
         for depth, (below, layer) in enumerate(pairwise(self._layers)):
             delta = room[depth % 2][: below.out.numel()].view(below.out.shape)
             layer.stand_on(below, delta)
@@ -152,7 +155,8 @@ class TrainedMLP:
         delta = self.outputs
         for layer in reversed(self._layers):
             below = layer.below
-            torch.bmm(layer.below_transposed if below else x_transposed, delta, out=layer.weight_gradient)
+            torch.bmm(layer.below_transposed if below else x_transposed, delta, out=layer.product)
+            layer.weight_gradient.copy_(layer.product)  # into strided rows, bmm itself would go lane by lane
             torch.sum(delta, 1, out=layer.bias_gradient)
             if below:
                 delta = torch.bmm(delta, layer.weight_transposed, out=layer.delta_below)
