@@ -88,3 +88,12 @@ def test_metrics_of_many_rows_have_the_same_bits_alone_and_in_company_on_two_thr
     together = judge.score(outputs)
     for lane in range(3):
         np.testing.assert_array_equal(together[lane], judge.score(outputs[lane : lane + 1])[0])
+
+
+def test_spare_rows_for_machines_that_need_them_do_not_change_the_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    data, lanes = make_data("multiclass", 3), list(enumerate(LANES))
+    without = train(data, lanes, torch.float64)
+    monkeypatch.setattr("models.group.LANE_MULTIPLE", 8)
+    padded = train(data, lanes, torch.float64)
+    for seed, _ in lanes:
+        assert_same(without[seed], padded[seed])
