@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import uvicorn
-from playwright.sync_api import Browser, Page, Request, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
 
 from service.app import create_app
 from service.database import Database
@@ -49,7 +49,12 @@ class Witness:
         """Listen to a page."""
         page.on("request", self._on_request)
         page.on("pageerror", lambda error: self.errors.append(str(error)))
-        page.on("console", lambda message: message.type == "error" and self.errors.append(message.text))
+        page.on("console", self._on_console)
+
+    def _on_console(self, message: ConsoleMessage) -> None:
+        refused = "status of 422" in message.text  # the browser logs every refusal that a form shows
+        if message.type == "error" and not refused:
+            self.errors.append(message.text)
 
     def _on_request(self, request: Request) -> None:
         if not request.url.startswith((self.origin, "data:", "blob:")):
@@ -60,7 +65,7 @@ class Witness:
 def service(sqlite_template: Path, tmp_path: Path) -> Iterator[Service]:
     """The API on a free port, over its own database; ended at the end of the test."""
     shutil.copy(sqlite_template, tmp_path / "regatta.db")
-    settings = Settings(data_dir=tmp_path, event_poll_seconds=0.05)  # type: ignore[call-arg]
+    settings = Settings(data_dir=tmp_path, event_poll_seconds=0.05, event_stream_seconds=2)  # type: ignore[call-arg]
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         config = uvicorn.Config(create_app(settings), log_level="warning", timeout_graceful_shutdown=1)
@@ -84,6 +89,7 @@ def browser() -> Iterator[Browser]:
     if path is None:
         pytest.fail("no Chromium: install the package chromium and put it on the PATH")
     with sync_playwright() as playwright:
+        expect.set_options(timeout=45_000)
         running = playwright.chromium.launch(executable_path=path, args=FLAGS)
         yield running
         running.close()
@@ -106,7 +112,7 @@ def open_page(browser: Browser, service: Service, witness: Witness) -> Iterator[
     def open_path(path: str, *, width: int = 1280, height: int = 900, scheme: str = "light") -> Page:
         context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)  # type: ignore[arg-type]
         contexts.append(context)
-        context.set_default_timeout(20_000)
+        context.set_default_timeout(45_000)
         page = context.new_page()
         witness.watch(page)
         page.goto(service.origin + path)

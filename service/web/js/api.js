@@ -84,7 +84,7 @@ const EVENT_TYPES = ["job", "trial", "reports", "model", "note"];
  * `onLive(true | false)` says whether the stream stands; `isOver()` ends it when the service has closed it.
  */
 export function followEvents(id, { cursor, onEvents, onLive, isOver }) {
-  let [source, timer, waiting, batch, wait] = [null, 0, false, [], 500];
+  let [source, timer, silence, waiting, batch, wait] = [null, 0, 0, false, [], 500];
   const flush = () => {
     const events = batch;
     [batch, waiting] = [[], false];
@@ -98,7 +98,8 @@ export function followEvents(id, { cursor, onEvents, onLive, isOver }) {
   };
   const lost = () => {
     flush();
-    onLive(false);
+    clearTimeout(silence);
+    silence = setTimeout(() => onLive(false), 3000); // a stream that only starts anew is no news
     if (isOver()) source.close();
     else if (source.readyState === EventSource.CLOSED) {
       timer = setTimeout(open, wait);
@@ -108,12 +109,17 @@ export function followEvents(id, { cursor, onEvents, onLive, isOver }) {
   const open = () => {
     source = new EventSource(`/v1/jobs/${part(id)}/events?after=${cursor()}`);
     for (const type of EVENT_TYPES) source.addEventListener(type, collect(type));
-    source.addEventListener("open", () => ((wait = 500), onLive(true)));
+    source.addEventListener("open", () => {
+      wait = 500;
+      clearTimeout(silence);
+      onLive(true);
+    });
     source.addEventListener("error", lost);
   };
   open();
   return () => {
     clearTimeout(timer);
+    clearTimeout(silence);
     source.close();
   };
 }

@@ -156,7 +156,7 @@ export function curvesFigure(lines, options, theme) {
     layout: layout(theme, options.revision ?? "race", {
       xaxis: axis(theme, "epoch", { range: [0.5, longest + 0.5 + longest * 0.02], tickformat: "d" }),
       yaxis: axis(theme, options.metric ?? "objective", {
-        type: log ? "log" : "linear", ...(range ? { range } : {}), dtick: log ? "D2" : undefined,
+        type: log ? "log" : "linear", ...(range ? { range } : {}),
       }),
       annotations: leaderLabel(first, longest, theme, log),
       shapes: rungMarks(rungs.filter((epoch) => epoch < longest), theme),

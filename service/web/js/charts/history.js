@@ -41,7 +41,7 @@ export function historyFigure(points, options, theme) {
     layout: layout(theme, options.revision ?? "history", {
       xaxis: axis(theme, "trial", { range: [-1, Math.max(trials, 1)], tickformat: "d" }),
       yaxis: axis(theme, options.metric ?? "objective", {
-        type: log ? "log" : "linear", ...(range ? { range } : {}), dtick: log ? "D2" : undefined,
+        type: log ? "log" : "linear", ...(range ? { range } : {}),
       }),
     }),
   };

@@ -31,11 +31,13 @@ function pace(holder, draw) {
   let [busy, wanted, visible, closed] = [false, false, false, false];
   const run = async () => {
     if (busy || closed || !wanted || !visible) return;
-    [busy, wanted] = [true, false];
+    busy = true;
+    await loadPlotly().catch(() => {}); // `draw` tells it
+    wanted = false;
     const start = performance.now();
     await draw();
     await Promise.race([painted(), pause(200)]); // no frames come while the page is hidden
-    await pause(Math.max(4 * (performance.now() - start), 100));
+    await pause(Math.min(Math.max(4 * (performance.now() - start), 100), 2500));
     busy = false;
     run();
   };

@@ -10,7 +10,7 @@ const read = (control) => (control.value === "" ? null : Number(control.value));
 
 /** The section. `metrics`: the catalog's lists by task. */
 export function budgetSection(metrics) {
-  const trials = numeric("", { min: 1, step: 1, placeholder: "64, or the whole grid" });
+  const trials = numeric("", { min: 1, step: 1, placeholder: "64" });
   const epochs = numeric(30, { min: 1, step: 1 });
   const seconds = numeric("", { min: 1, placeholder: "no limit" });
   const patience = numeric(DEFAULT_PATIENCE, { min: 1, step: 1, placeholder: "never" });
@@ -19,7 +19,7 @@ export function budgetSection(metrics) {
     el("optgroup", { label: task }, list.map((metric) => el("option", { value: metric.name },
       `${words(metric.name)} (${metric.maximize ? "higher" : "lower"} is better)`)))));
   const node = el("div", { class: "field-grid" },
-    field("Trials", trials, { path: "budget.trials" }),
+    field("Trials", trials, { path: "budget.trials", hint: "Empty: 64, or all points of a grid." }),
     field("Epochs per trial", epochs, { path: "budget.epochs_per_trial", hint: "At most; a scheduler stops the slow ones." }),
     field("Seconds", seconds, { path: "budget.seconds" }),
     field("Patience", patience, { path: "early_stopping.patience", hint: "Epochs without progress." }),

@@ -33,7 +33,7 @@ function splitFields() {
         el("option", { value, selected: guess.test(value) }, String(JSON.parse(value)))));
     }
   };
-  column.addEventListener("change", drawValues);
+  column.addEventListener("input", drawValues);
   const node = el("div", {},
     field("Split", column, { path: "split", hint: "At random: 20 % test, then 20 % of the rest for validation." }), values);
   node.setColumns = (all) => {

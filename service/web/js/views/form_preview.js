@@ -1,7 +1,7 @@
 /** The side panel of the form: what the job would do, problems put at their fields, the body as JSON and as curl. */
 
 import { api, curlLine } from "../api.js";
-import { copyButton, el } from "../dom.js";
+import { copyButton, debounce, el } from "../dom.js";
 import { count, words } from "../format.js";
 import { nearestPath } from "../job_body.js";
 import { setProblem } from "./fields.js";
@@ -44,7 +44,7 @@ function outcome(plan) {
   ]);
 }
 
-/** The panel; `check()` asks for a preview of `body()`, `submit()` sends it and goes to the job's page. */
+/** The panel; `check()` shows `body()` and soon asks what it would do, `submit()` sends it and goes to the job's page. */
 export function previewPanel(form, body) {
   const result = el("div", { class: "preview-result", "aria-live": "polite" }, el("p", { class: "muted" }, "Checking …"));
   const [json, curl] = [el("pre", { tabindex: "0", "aria-label": "JSON body" }), el("pre", { tabindex: "0", "aria-label": "curl" })];
@@ -63,10 +63,8 @@ export function previewPanel(form, body) {
     if (!problem.errors.length || rest.length) result.replaceChildren(problemBox({ message: problem.message, errors: rest }));
     else result.replaceChildren(el("p", { class: "problem" }, placed === 1 ? "One field needs a change." : `${placed} fields need a change.`));
   };
-  node.check = async () => {
+  const ask = async () => {
     const wanted = body();
-    json.textContent = JSON.stringify(wanted, null, 2);
-    curl.textContent = curlLine(wanted);
     running?.abort();
     running = new AbortController();
     const mine = running;
@@ -81,6 +79,13 @@ export function previewPanel(form, body) {
       node.dataset.valid = "false";
       show(problem);
     }
+  };
+  const askSoon = debounce(ask, 250);
+  node.check = () => {
+    json.textContent = JSON.stringify(body(), null, 2);
+    curl.textContent = curlLine(body());
+    delete node.dataset.valid;
+    askSoon();
   };
   node.submit = async () => {
     send.disabled = true;

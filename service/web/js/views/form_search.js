@@ -15,7 +15,7 @@ export function searchSection(catalog) {
     hint.textContent = chosen?.about ?? "";
     editor.setPreset(chosen ?? null);
   };
-  preset.addEventListener("change", draw);
+  preset.addEventListener("input", draw);
   draw();
   const node = el("div", { class: "stack" },
     el("div", { class: "preset" }, field("Preset", preset, { path: "preset" }), hint), editor);
@@ -40,7 +40,7 @@ export function pluginPicker(path, plugins, first) {
     about.textContent = plugin.about ?? "";
     slot.replaceChildren(forms.get(plugin.kind));
   };
-  choice.addEventListener("change", draw);
+  choice.addEventListener("input", draw); // before the form hears of it;
   draw();
   const node = el("div", { class: "stack" }, field(path[0].toUpperCase() + path.slice(1), choice, { path }), about, slot);
   node.read = () => ({ kind: choice.value, ...forms.get(choice.value).read() });

@@ -1,7 +1,7 @@
 /** The form for a new job: drawn from the catalog and the datasets, checked live by the service's own preview. */
 
 import { api } from "../api.js";
-import { debounce, el } from "../dom.js";
+import { el } from "../dom.js";
 import { buildBody } from "../job_body.js";
 import { budgetSection } from "./form_budget.js";
 import { dataSection } from "./form_data.js";
@@ -23,9 +23,8 @@ function buildForm(main, catalog, datasets, wanted) {
     ...data.read(), ...search.read(), algorithm: algorithm.read(), scheduler: scheduler.read(), ...budget.read(),
   });
   const preview = previewPanel(form, body);
-  const check = debounce(() => preview.check(), 300);
-  form.addEventListener("input", check);
-  form.addEventListener("change", check);
+  form.addEventListener("input", changed);
+  form.addEventListener("change", changed);
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     preview.submit();

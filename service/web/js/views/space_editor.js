@@ -76,7 +76,7 @@ function spaceRow({ name, needs, per_layer: perLayer }, facts) {
     slot.replaceChildren(...(mode.value === "preset" ? [summary] : shown));
     node.dataset.path = `${mode.value === "fixed" ? "fixed" : "space"}.${name}`;
   };
-  mode.addEventListener("change", draw);
+  mode.addEventListener("input", draw);
   node.setPreset = (value) => {
     entry = value;
     summary.textContent = [describeEntry(entry, facts.default), describeNeeds(needs)].filter(Boolean).join(" · ");
