@@ -34,6 +34,16 @@ def service(
     return services[kind]
 
 
+@pytest.fixture(scope="module")
+def services_by_workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Running]]:
+    """The same service with one, two and three pack actors."""
+    folder = tmp_path_factory.mktemp("workers")
+    running = [start_service(folder / str(n), "--workers", str(n)) for n in (1, 2, 3)]
+    yield running
+    for service in running:
+        service.stop()
+
+
 @pytest.fixture
 def data_dir(tmp_path: Path) -> Path:
     return tmp_path / "data"

@@ -92,7 +92,7 @@ class Running:
         wait_until(lambda: self.job(job_id)["progress"]["epochs"] >= epochs, JOB_SECONDS, f"job {job_id} trains")
 
     def outcome(self, job_id: str) -> dict[str, Any]:
-        """All that must be the same from run to run: trials, reports, best and the winner's weights; no times, no ids."""
+        """All that must be the same from run to run: trials, reports, best, the winner's weights; no times, no ids."""
         trials = self.get(f"/v1/jobs/{job_id}/trials", order="number", limit=1000)["items"]
         reports = {}
         for trial in trials:
@@ -110,8 +110,18 @@ class Running:
             "weights": weights.content,
         }
 
+    def events(self, job_id: str) -> list[dict[str, Any]]:
+        """List a job's events so far."""
+        path = f"{self.url}/v1/jobs/{job_id}/events"
+        answer = httpx.get(path, params={"limit": 500}, headers={"accept": "application/json"}, timeout=60)
+        return list(answer.json()["items"])
+
+    def part_pid(self, words: str) -> int:
+        """Find a process of this service by words of its command line."""
+        return next(pid for pid in descendants(self.process.pid) if words in command_line(pid))
+
     def driver_pid(self) -> int:
-        return next(pid for pid in descendants(self.process.pid) if "service driver" in command_line(pid))
+        return self.part_pid("service driver")
 
     def actor_pids(self) -> list[int]:
         session = json.loads((self.data_dir / "ray-head.json").read_text())["session"]

@@ -1,0 +1,118 @@
+"""Parts are killed half way, and the result is that of an undisturbed run, bit for bit."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.e2e.running import Running, start_service, wait_until
+from tests.e2e.specs import PAIRS, job_spec
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+
+def _kill_driver(service: Running) -> None:
+    os.kill(service.driver_pid(), signal.SIGKILL)
+
+
+def _kill_worker(service: Running) -> None:
+    os.kill(service.actor_pids()[0], signal.SIGKILL)
+
+
+def _kill_all_workers(service: Running) -> None:
+    for pid in service.actor_pids():
+        os.kill(pid, signal.SIGKILL)
+
+
+def long_spec(algorithm: str, scheduler: str) -> dict[str, Any]:
+    """Long enough to be hit in the middle."""
+    budget = {"trials": 16, "epochs_per_trial": 27}
+    return job_spec(algorithm, scheduler, dataset="digits", budget=budget, early_stopping=None)
+
+
+@pytest.mark.parametrize("kill", [_kill_driver, _kill_worker, _kill_all_workers])
+@pytest.mark.parametrize(("algorithm", "scheduler"), PAIRS)
+def test_a_kill_half_way_changes_nothing(
+    service: Running, algorithm: str, scheduler: str, kill: Callable[[Running], None]
+) -> None:
+    spec = long_spec(algorithm, scheduler)
+    undisturbed = service.finish(service.submit(spec))
+    disturbed = service.submit(spec)
+    service.reach(disturbed, undisturbed["progress"]["epochs"] // 3)
+    kill(service)
+    assert service.job(disturbed)["state"] in ("running", "queued"), "the kill came too late to mean anything"
+    assert service.finish(disturbed)["state"] == "succeeded"
+    assert service.outcome(disturbed) == service.outcome(undisturbed["id"])
+
+
+def test_a_driver_that_wakes_after_its_lease_has_passed_on_changes_nothing(data_dir: Path) -> None:
+    service = start_service(data_dir)
+    try:
+        spec = long_spec("random", "pbt")
+        undisturbed = service.finish(service.submit(spec))
+        disturbed = service.submit(spec)
+        service.reach(disturbed, 40)
+        frozen, runner = service.driver_pid(), service.part_pid("service runner")
+        os.kill(frozen, signal.SIGSTOP)
+        os.kill(runner, signal.SIGKILL)  # its successor claims the job once the frozen driver's lease has run out
+        wait_until(lambda: "silent" in str(service.events(disturbed)), 120, "the job is claimed by another runner")
+        os.kill(frozen, signal.SIGCONT)
+        assert service.finish(disturbed)["state"] == "succeeded"
+        assert service.outcome(disturbed) == service.outcome(undisturbed["id"])
+    finally:
+        service.stop()
+
+
+@pytest.mark.parametrize(("algorithm", "scheduler"), PAIRS)
+def test_the_number_of_workers_changes_nothing(
+    services_by_workers: list[Running], algorithm: str, scheduler: str
+) -> None:
+    spec = job_spec(algorithm, scheduler)
+    outcomes = []
+    for service in services_by_workers:
+        job_id = service.submit(spec)
+        service.finish(job_id)
+        outcomes.append(service.outcome(job_id))
+    assert outcomes[0] == outcomes[1] == outcomes[2]
+
+
+def test_the_api_can_die_while_a_job_runs(service: Running) -> None:
+    job_id = service.submit(long_spec("random", "asha"))
+    service.reach(job_id, 10)
+    os.kill(service.part_pid("service api"), signal.SIGKILL)
+
+    def answers() -> bool:
+        try:
+            return httpx.get(service.url + "/readyz", timeout=5).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    wait_until(answers, 60, "the API is back")
+    assert service.finish(job_id)["state"] == "succeeded"
+
+
+def test_the_runner_can_die_while_a_job_runs(service: Running) -> None:
+    spec = long_spec("random", "hyperband")
+    undisturbed = service.finish(service.submit(spec))
+    job_id = service.submit(spec)
+    service.reach(job_id, 30)
+    os.kill(service.part_pid("service runner"), signal.SIGKILL)
+    assert service.finish(job_id)["state"] == "succeeded"
+    assert service.outcome(job_id) == service.outcome(undisturbed["id"])
+
+
+def test_ray_itself_can_die_while_a_job_runs(data_dir: Path) -> None:
+    service = start_service(data_dir)
+    try:
+        job_id = service.submit(long_spec("random", "fifo"))
+        service.reach(job_id, 20)
+        os.kill(service.part_pid("gcs_server"), signal.SIGKILL)
+        assert service.finish(job_id, 400)["state"] == "succeeded"
+    finally:
+        service.stop()
