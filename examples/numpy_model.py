@@ -1,0 +1,81 @@
+"""Runs a fetched model with numpy and safetensors alone, as the README inside every package says. Copy it freely."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import load
+
+
+def _gelu(z: np.ndarray) -> np.ndarray:
+    return z * (1 + np.vectorize(math.erf, otypes=[z.dtype])(z / math.sqrt(2))) / 2
+
+
+ACTIVATIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "relu": lambda z: np.maximum(z, 0),
+    "tanh": np.tanh,
+    "logistic": lambda z: 1 / (1 + np.exp(-z)),
+    "identity": lambda z: z,
+    "gelu": _gelu,
+    "silu": lambda z: z / (1 + np.exp(-z)),
+    "elu": lambda z: np.where(z > 0, z, np.expm1(np.minimum(z, 0))),
+}
+
+
+class NumpyModel:
+    """A model package at work."""
+
+    def __init__(self, package: bytes) -> None:
+        with zipfile.ZipFile(io.BytesIO(package)) as archive:
+            self.card: dict[str, Any] = json.loads(archive.read("card.json"))
+            tensors = load(archive.read("model.safetensors"))
+        self.layers = [(tensors[f"layers.{i}.weight"], tensors[f"layers.{i}.bias"]) for i in range(len(tensors) // 2)]
+
+    def predict(self, rows: Sequence[Mapping[str, Any]]) -> np.ndarray:
+        """Predict rows: values [N, targets] in the units of the data, or probabilities [N, classes]."""
+        features = self.card["preprocessing"]["features"]
+        columns = [_encode(feature, [row[feature["name"]] for row in rows]) for feature in features]
+        x = np.concatenate(columns, axis=1).astype(np.float32)
+        activate = ACTIVATIONS[self.card["architecture"]["activation"]]
+        for weight, bias in self.layers[:-1]:
+            x = activate(x @ weight + bias)
+        weight, bias = self.layers[-1]
+        return self._read_out((x @ weight + bias).astype(np.float64))
+
+    def _read_out(self, z: np.ndarray) -> np.ndarray:
+        kind = self.card["architecture"]["output_activation"]
+        if kind == "identity":
+            targets = self.card["targets"]
+            return z * [target["scale"] for target in targets] + [target["mean"] for target in targets]
+        if kind == "logistic":
+            p = 1 / (1 + np.exp(-z))
+            return np.concatenate([1 - p, p], axis=1)
+        shares = np.exp(z - z.max(axis=1, keepdims=True))
+        return shares / shares.sum(axis=1, keepdims=True)
+
+
+def _encode(feature: Mapping[str, Any], values: Sequence[Any]) -> np.ndarray:
+    """Shapes: [N, 1 or more]."""
+    missing = [value is None for value in values]
+    if feature["kind"] == "numeric":
+        x = np.array([feature["median"] if value is None else value for value in values], dtype=np.float64)
+        scale = feature["scale"]
+        columns = [(x - feature["mean"]) / scale if scale else np.zeros(len(x))]
+    else:
+        texts = [None if value is None else _as_text(value) for value in values]
+        columns = [np.array([text == category for text in texts], float) for category in feature["categories"]]
+    if feature["indicator"]:
+        columns.append(np.array(missing, float))
+    return np.stack(columns, axis=1)
+
+
+def _as_text(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
