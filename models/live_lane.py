@@ -62,7 +62,7 @@ class Lane:
 
         Raises: ValueError for a lane that failed before it had weights.
         """
-        if not self.rows:
+        if PARAMETERS not in self.rows:
             raise ValueError(f"lane {self.number} failed to start and has no state to save")
         arrays = {name: self.layout.unpack(self.rows[name].cpu().numpy()) for name in self.state_names}
         return LaneState(self.epoch, self.n_steps, arrays)

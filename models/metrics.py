@@ -122,8 +122,8 @@ class Judge:
     def __init__(self, data: PackData, names: Sequence[str], device: torch.device) -> None:
         self._metrics = [_find(name, data.task) for name in names]
         self.task, self.n_outputs, self.n_rows = data.task, data.n_outputs, len(data.y_valid)
-        self._mean, self._scale = (torch.from_numpy(a).to(device) for a in (data.target_mean, data.target_scale))
-        truth = torch.from_numpy(data.y_valid).to(device)
+        self._mean, self._scale = (torch.tensor(a, device=device) for a in (data.target_mean, data.target_scale))
+        truth = torch.tensor(data.y_valid, device=device)
         self._truth = truth.double() * self._scale + self._mean if data.task == "regression" else truth
 
     def score(self, outputs: Tensor) -> NDArray[np.float64]:

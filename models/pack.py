@@ -6,6 +6,7 @@ place, or how calls cut the epochs: one MLP alone is a pack of one. The arithmet
 
 from __future__ import annotations
 
+import math
 import traceback
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -41,6 +42,8 @@ class Pack:
         for start in starts:
             layout, before = self._layout(start.hyper), self._lanes.get(start.lane)
             needed = self.bytes_needed(start.hyper)
+            if before is not None and before.rows:
+                needed -= self.bytes_needed(before.hyper)  # it makes room for itself
             try:
                 check_capacity(needed, available, f"a network of widths {layout.widths}")
                 lane = admit(start, layout, self._bench.like)
@@ -140,7 +143,7 @@ class Pack:
         reports, improved = [], []
         for lane, loss, values in zip(group.lanes, losses, scores, strict=True):
             lane.epoch, lane.n_steps, lane.sequence = lane.epoch + 1, lane.n_steps + n_steps, lane.sequence + 1
-            if not (torch.isfinite(torch.tensor([loss, values[0]])).all()):
+            if not (math.isfinite(loss) and math.isfinite(values[0])):
                 lane.outcome = "diverged"
             elif lane.note(values, self.settings.maximize):
                 improved.append(lane)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import math
+import warnings
 
 import numpy as np
 import pytest
@@ -138,3 +139,34 @@ def test_a_lane_that_failed_to_start_may_be_started_again() -> None:
     assert pack.best_layers(0) is None
     assert start(pack, make_hyper()) == []
     assert len(pack.train({0: 2})) == 2
+
+
+def test_a_live_lane_whose_restart_fails_keeps_its_best_weights_and_has_no_state() -> None:
+    pack = make_pack(make_data())
+    start(pack, make_hyper())
+    pack.train({0: 2})
+    best = pack.best_layers(0)
+    misfit = LaneState(3, 9, {"parameters": np.zeros(7, np.float32)})
+    assert pack.start([LaneStart(0, make_hyper(), 0, misfit)])[0].outcome == "failed"
+    np.testing.assert_array_equal((pack.best_layers(0) or [])[0][0], (best or [])[0][0])
+    with pytest.raises(ValueError, match="lane 0 failed to start"):
+        pack.save([0])
+
+
+def test_data_that_came_read_only_from_shared_memory_are_taken() -> None:
+    data = make_data("multiclass", 3)
+    for array in (data.x_train, data.y_train, data.x_valid, data.y_valid, data.target_mean, data.target_scale):
+        array.flags.writeable = False
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        pack = make_pack(data)
+        start(pack, make_hyper())
+        assert len(pack.train({0: 1})) == 1
+
+
+def test_lanes_that_are_started_again_need_no_room_beside_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
+    pack = make_pack(make_data())
+    start(pack, *[make_hyper()] * 4)
+    monkeypatch.setattr("models.pack.bytes_available", lambda device: 0)
+    assert start(pack, *[make_hyper()] * 4) == []
+    assert [r.error and r.error.out_of_memory for r in start(pack, *[make_hyper()] * 5)] == [True]
