@@ -40,24 +40,31 @@ class Pack:
         """Admit lanes, or give live ones another state; return a report for each that cannot be built."""
         available, reports = bytes_available(self._device), []
         for start in starts:
-            layout, before = self._layout(start.hyper), self._lanes.get(start.lane)
+            before = self._lanes.get(start.lane)
             needed = self.bytes_needed(start.hyper)
             if before is not None and before.rows:
                 needed -= self.bytes_needed(before.hyper)  # it makes room for itself
-            try:
-                check_capacity(needed, available, f"a network of widths {layout.widths}")
-                lane = admit(start, layout, self._bench.like)
-            except Exception as error:
-                lane = Lane(start.lane, start.hyper, start.seed, layout, start.sequence)
-                lane.epoch = start.state.epoch if start.state else 0
-                reports.append(lane.fail(_lane_error(error), len(self.settings.metrics)))
-            else:
+            lane, error = self._build(start, needed, available)
+            if error is None:
                 available -= needed
+            else:
+                reports.append(lane.fail(error, len(self.settings.metrics)))
             if before is not None:
                 keep_best(lane, before)
                 before.group = None
             self._lanes[start.lane] = lane
         return sorted(reports, key=_order)
+
+    def _build(self, start: LaneStart, needed: int, available: int) -> tuple[Lane, LaneError | None]:
+        """Return the lane, or an empty one and the reason why it could not be built."""
+        layout = self._layout(start.hyper)
+        try:
+            check_capacity(needed, available, f"a network of widths {layout.widths}")
+            return admit(start, layout, self._bench.like), None
+        except Exception as error:  # whatever is wrong with one lane, the others of this call must start
+            lane = Lane(start.lane, start.hyper, start.seed, layout, start.sequence)
+            lane.epoch = start.state.epoch if start.state else 0
+            return lane, _lane_error(error)
 
     def train(self, epochs: Mapping[int, int]) -> list[LaneReport]:
         """Train each lane for its number of epochs; one that ends by itself stops there.
