@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -163,13 +164,19 @@ class Fleet:
 
     def _rejoin(self) -> None:
         """Take back seats that have come back; wait for one only where no other is left."""
+        deadline = time.monotonic() + self._revive_seconds
+        self._take_back(0.0)
+        while len(self._dead) == len(self._seats) and time.monotonic() < deadline:
+            self._take_back(1.0)
+            time.sleep(0.01)
+        self._need_seats()
+
+    def _take_back(self, wait_seconds: float) -> None:
         for name in sorted(self._dead):
-            nobody_left = len(self._dead) == len(self._seats)
-            if self._seats[name].revive(self._revive_seconds if nobody_left else 0.0):
+            if self._seats[name].revive(wait_seconds):
                 self._dead.discard(name)
                 if self._context is not None and self._shared is not None:
                     self._call_all({name: ("open", self._job, *self._shared, True)})
-        self._need_seats()
 
     def _need_seats(self) -> None:
         if len(self._dead) == len(self._seats):

@@ -183,7 +183,7 @@ class Ledger:
         live = {
             number: life.key
             for number, life in self.lives.by_number.items()
-            if life.state not in TRIAL_ENDED and life.resident_since is not None and not life.frozen
+            if not life.ended and life.resident_since is not None and not life.frozen
             if life.sequence > self._snapshot_at.get(number, 0)
         }
         for number, state in self._fleet.save(live).items():
@@ -254,7 +254,7 @@ class Ledger:
             self.lives.states[wanted[number]] = state
         self._to_save.clear()
         if self._settings.keep_states:
-            self.lives.forget_states(set(self._latest_saved.values()) | self._recorded)
+            self.lives.forget_states(set(self._latest_saved.values()) | self._recorded | self.lives.awaited())
 
 
 def _decision(fact: SegmentFact) -> tuple[Any, ...]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from models.hyper import Hyperparameters
 from models.lanes import LaneError, LaneReport, LaneStart, LaneState, Outcome
-from search.trial import TrialReason, TrialState
+from search.trial import TRIAL_ENDED, TrialReason, TrialState
 from workers.sink import SegmentFact, SnapshotFact, TrialFact
 
 
@@ -101,6 +101,10 @@ class TrialLife:
         return self.outcome is not None
 
     @property
+    def ended(self) -> bool:
+        return self.state in TRIAL_ENDED
+
+    @property
     def broken(self) -> bool:
         """Its last report says that it diverged or failed: its present weights are worth nothing."""
         return self.outcome in ("diverged", "failed")
@@ -149,11 +153,11 @@ class Lives:
             StateKey(fact.trial, fact.segment, fact.sequence): fact.state for fact in snapshots.values()
         }
 
-    def segment_at(self, trial: int, sequence: int) -> int:
-        """Find the segment in which a trial made its report number `sequence`."""
+    def state_at(self, trial: int, sequence: int) -> StateKey:
+        """Name the state right after a trial's report number `sequence`, with the segment in which it made that."""
         segments = self.by_number[trial].segments
         begun = [index for index, segment in enumerate(segments) if segment.fact.sequence < sequence]
-        return begun[-1] if begun else 0
+        return StateKey(trial, begun[-1] if begun else 0, sequence)
 
     def sound(self, key: StateKey) -> StateKey | None:
         """Name the state that a copy of `key` begins with: of a broken lane, the one before the report that broke it.
@@ -168,9 +172,7 @@ class Lives:
             return key._replace(sequence=key.sequence - 1)
         if begun.source_trial is None:
             return None
-        return StateKey(
-            begun.source_trial, self.segment_at(begun.source_trial, begun.source_sequence), begun.source_sequence
-        )
+        return self.state_at(begun.source_trial, begun.source_sequence)
 
     def recipe(self, key: StateKey, retrain_last: bool = False) -> Recipe:
         """Say how to make the state `key` from what is at hand: a later state is never used for an earlier one.
@@ -190,13 +192,20 @@ class Lives:
             source = segment.fact.source_trial
             if source is None:
                 return Recipe(None, tuple(stretches))
-            sequence = segment.fact.source_sequence
-            key, retrain_last = StateKey(source, self.segment_at(source, sequence), sequence), False
+            key, retrain_last = self.state_at(source, segment.fact.source_sequence), False
 
     def _nearest(self, key: StateKey, latest: int) -> StateKey | None:
         begun = self.by_number[key.trial].segments[key.segment].fact.sequence
         near = (known for known in self.states if known[:2] == key[:2] and begun < known.sequence <= latest)
         return max(near, default=None)
+
+    def awaited(self) -> set[StateKey]:
+        """Name the states that lanes are about to be started from: their sources may have saved newer ones since."""
+        waiting = (life for life in self.by_number.values() if life.resident_since is None and not life.ended)
+        begun = (life.segments[-1].fact for life in waiting)
+        return {
+            self.state_at(fact.source_trial, fact.source_sequence) for fact in begun if fact.source_trial is not None
+        }
 
     def forget_states(self, keep: set[StateKey]) -> None:
         """Let go of states that nobody restores from any more."""

@@ -187,7 +187,7 @@ class _Race:
             self._ledger.tell_states()
             return end
         for life in self._ledger.lives.by_number.values():
-            if life.state not in TRIAL_ENDED:
+            if not life.ended:
                 self._ledger.set_state(life.number, *_cut_short(life, end))
         self._winners.consider(self._ledger.newly_ended())
         for _ in range(5):
