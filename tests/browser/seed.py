@@ -10,7 +10,7 @@ import numpy as np
 from models.artifact import write_package
 from models.bundled import bundled_table, bundled_target
 from models.hyper import Hyperparameters
-from models.lanes import LaneError, LaneReport
+from models.lanes import LaneError, LaneReport, Outcome
 from models.predictor import Predictor
 from models.prepare import Prepared, PrepareRequest, prepare
 from models.schema import FractionPart, Holdout
@@ -90,7 +90,7 @@ class Race:
     def _advance(self, runner: Runner) -> None:
         value = runner.advance()
         error = ERROR if runner.fate == "fails" and runner.epoch == 7 else None
-        outcome = "failed" if error else "diverged" if np.isnan(value) else None
+        outcome: Outcome | None = "failed" if error else "diverged" if np.isnan(value) else None
         values = (float("nan"),) * len(self.metrics) if outcome else self._values(value)
         report = LaneReport(runner.number, runner.epoch, runner.epoch, values[0] / 5900, values, outcome, error)
         self.recorder.reports(self.round, {runner.number: 0}, [report])

@@ -8,7 +8,9 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
+from models.lanes import LaneError
 from search.trial import TrialReason, TrialState
+from service.queries.jobs import get_job
 from tests.browser import seed
 from tests.browser.conftest import Service
 from workers.sink import TrialFact
@@ -139,7 +141,7 @@ def test_hostile_names_stay_text(open_page: OpenPage, service: Service) -> None:
     job = seed.submit(service.database, name=hostile)
     race = seed.start_race(service.database)
     race.step()
-    error = seed.LaneError("Oops" + hostile, hostile, hostile)
+    error = LaneError("Oops" + hostile, hostile, hostile)
     race.recorder.trial(TrialFact(0, TrialState.FAILED, TrialReason.ERROR, {hostile: hostile}, None, error))
     race.recorder.note(hostile, hostile, 0)
     race.recorder.round_ended(race.round)
@@ -154,11 +156,11 @@ def test_hostile_names_stay_text(open_page: OpenPage, service: Service) -> None:
         page.locator(f".{chart}-chart").scroll_into_view_if_needed()
         expect(page.locator(f".{chart}-chart {DRAWN}").first).to_be_attached()
     assert page.locator("img").count() == 0
-    assert "owned" not in page.title() or hostile in page.title()
+    assert page.title() == f"{hostile} · Regatta"
 
 
 def _epochs(service: Service, job: str) -> int:
     with service.database.reading() as session:
-        found = seed.get_job(session, job)
+        found = get_job(session, job)
         assert found is not None
         return found.n_epochs
