@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from search.trial import JobReason, JobState
 from service.database import Database, classify_fault, now
+from service.patience import write_patiently
 from service.queries.jobs import get_job, move_job
 from service.tables import Job, Runner
 from workers.errors import LeaseLost
@@ -30,8 +31,9 @@ class Claim:
 class Leases:
     """Claims jobs for the runners of one process."""
 
-    def __init__(self, database: Database, lease_seconds: float) -> None:
+    def __init__(self, database: Database, lease_seconds: float, patience_seconds: float = 60.0) -> None:
         self._database = database
+        self._patience_seconds = patience_seconds
         self._lease_seconds = lease_seconds
         self._patient_until = 0.0
 
@@ -60,15 +62,21 @@ class Leases:
                 raise LeaseLost(f"job {claim.job_id} is no longer ours")
 
     def release(self, claim: Claim, state: JobState, reason: JobReason, detail: str = "") -> None:
-        """End the claim and leave the job in `state`.
+        """End the claim and leave the job in `state`; a database that is away is waited for.
 
-        Raises: LeaseLost, IllegalTransition, SQLAlchemyError.
+        Raises: LeaseLost, IllegalTransition, StorageFull, SQLAlchemyError.
         """
-        with self._database.writing() as session:
+
+        def write(session: Session) -> None:
             job = get_job(session, claim.job_id, lock=True)
-            if job is None or job.lease_epoch != claim.lease_epoch or job.state != JobState.RUNNING:
+            if job is None or job.lease_epoch != claim.lease_epoch:
                 raise LeaseLost(f"job {claim.job_id} is no longer ours")
-            move_job(session, job, state, reason, detail)
+            if job.state == JobState.RUNNING:
+                move_job(session, job, state, reason, detail)
+            elif (job.state, job.reason, job.detail) != (state, reason, detail):  # else only the answer got lost
+                raise LeaseLost(f"job {claim.job_id} is no longer running")
+
+        write_patiently(self._database, write, self._patience_seconds)
 
     def beat(self, runner: str, facts: Mapping[str, Any] | None = None) -> None:
         """Say that the runner is alive, and forget those that have been silent for ten leases."""

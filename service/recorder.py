@@ -34,15 +34,13 @@ from service.batch import (
 )
 from service.database import Database, classify_fault, now
 from service.leases import Claim
+from service.patience import write_patiently
 from service.queries.events import NewEvent, append_events
 from service.queries.jobs import describe_job, get_job, list_commands
 from service.standing import Standing, Standings
 from service.tables import Job, Journal, Model, Trial, new_id
 from workers.errors import LeaseLost, StorageFull
 from workers.sink import JournalFact, ModelFact, SegmentFact, SnapshotFact, TrialFact
-
-FIRST_DELAY_SECONDS = 0.05
-LONGEST_DELAY_SECONDS = 2.0
 
 
 class Recorder:
@@ -119,9 +117,14 @@ class Recorder:
         self._numeric_class = name
 
     def commands(self) -> list[tuple[int, str]]:
-        """Read the commands (id, kind) that have not been applied, oldest first."""
-        with self._database.reading() as session:
-            return list_commands(session, self._claim.job_id)
+        """Read the commands (id, kind) that have not been applied, oldest first; none while the database is away."""
+        try:
+            with self._database.reading() as session:
+                return list_commands(session, self._claim.job_id)
+        except SQLAlchemyError as error:
+            if classify_fault(error) != "away":
+                raise
+            return []
 
     def applied(self, command_id: int) -> None:
         """Take it that a command has been obeyed: it is stored with the round in which it took effect."""
@@ -142,7 +145,8 @@ class Recorder:
         Raises: LeaseLost, StorageFull.
         """
         if not self._is_written:
-            self._write()
+            write_patiently(self._database, self._store, self._patience_seconds)
+            self._n_writes += 1
             self._whole = Batch()
             self._is_written, self._numeric_class = True, None
             self._written = time.monotonic()
@@ -196,31 +200,6 @@ class Recorder:
         self._totals = self._total(n_rounds)
         self._open, self._changed, self._moved = Batch(), set(), {}
         self._is_written = False
-
-    def _write(self) -> None:
-        """Write until it is stored: a database that is away comes back, and the lease may still stand then."""
-        deadline = time.monotonic() + self._patience_seconds
-        delay = FIRST_DELAY_SECONDS
-        while True:
-            try:
-                with self._database.writing() as session:
-                    self._store(session)
-                break
-            except SQLAlchemyError as error:
-                self._judge(error, deadline)
-            time.sleep(delay)
-            delay = min(2 * delay, LONGEST_DELAY_SECONDS)
-        self._n_writes += 1
-
-    def _judge(self, error: SQLAlchemyError, deadline: float) -> None:
-        """Return if it is worth another try."""
-        fault = classify_fault(error)
-        if fault == "full":
-            raise StorageFull("the disk of the database is full") from error
-        if fault == "other":
-            raise error
-        if time.monotonic() > deadline:
-            raise LeaseLost(f"the database was away for {self._patience_seconds:g} s") from error
 
     def _store(self, session: Session) -> None:
         if not self._fence(session):

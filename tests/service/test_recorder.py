@@ -377,6 +377,20 @@ def test_patience_with_an_absent_database_ends_as_a_lost_lease(busy: Database) -
             recorder.round_ended(1)
 
 
+def test_a_job_is_released_once_the_database_is_back(busy: Database) -> None:
+    held = claim(busy)
+    leases = Leases(busy, 15)
+    refused = threading.Event()
+    event.listen(busy.engine, "handle_error", lambda _: refused.set())
+    release = threading.Thread(target=leases.release, args=(held, JobState.SUCCEEDED, JobReason.TRIALS_DONE))
+    with busy.writing() as other:
+        other.execute(text("SELECT 1"))
+        release.start()
+        assert refused.wait(30)
+    release.join(30)
+    assert job_of(busy, held).state == "succeeded"
+
+
 @pytest.mark.slow
 def test_a_postgresql_that_drops_all_connections_and_refuses_new_ones_loses_no_report(
     postgresql_server: str, postgresql_template: str
@@ -394,6 +408,7 @@ def test_a_postgresql_that_drops_all_connections_and_refuses_new_ones_loses_no_r
         writer = threading.Thread(target=recorder.round_ended, args=(1,))
         writer.start()
         assert refused.wait(30)
+        assert recorder.commands() == [], "a driver goes on while the database is away"
         admin.execute("ALTER DATABASE away ALLOW_CONNECTIONS true")
         writer.join(30)
         with database.reading() as session:
