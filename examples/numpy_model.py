@@ -10,20 +10,29 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from safetensors.numpy import load
 
-
-def _gelu(z: np.ndarray) -> np.ndarray:
-    return z * (1 + np.vectorize(math.erf, otypes=[z.dtype])(z / math.sqrt(2))) / 2
+Floats = NDArray[np.float64]
 
 
-ACTIVATIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+def _logistic(z: Floats) -> Floats:
+    half: Floats = np.tanh(z / 2)  # exp(-z) would overflow
+    return (1 + half) / 2
+
+
+def _gelu(z: Floats) -> Floats:
+    share: Floats = np.vectorize(math.erf, otypes=[np.float64])(z / math.sqrt(2))
+    return z * (1 + share) / 2
+
+
+ACTIVATIONS: dict[str, Callable[[Floats], Floats]] = {
     "relu": lambda z: np.maximum(z, 0),
     "tanh": np.tanh,
-    "logistic": lambda z: 1 / (1 + np.exp(-z)),
+    "logistic": _logistic,
     "identity": lambda z: z,
     "gelu": _gelu,
-    "silu": lambda z: z / (1 + np.exp(-z)),
+    "silu": lambda z: z * _logistic(z),
     "elu": lambda z: np.where(z > 0, z, np.expm1(np.minimum(z, 0))),
 }
 
@@ -37,30 +46,31 @@ class NumpyModel:
             tensors = load(archive.read("model.safetensors"))
         self.layers = [(tensors[f"layers.{i}.weight"], tensors[f"layers.{i}.bias"]) for i in range(len(tensors) // 2)]
 
-    def predict(self, rows: Sequence[Mapping[str, Any]]) -> np.ndarray:
+    def predict(self, rows: Sequence[Mapping[str, Any]]) -> Floats:
         """Predict rows: values [N, targets] in the units of the data, or probabilities [N, classes]."""
         features = self.card["preprocessing"]["features"]
         columns = [_encode(feature, [row[feature["name"]] for row in rows]) for feature in features]
-        x = np.concatenate(columns, axis=1).astype(np.float32)
+        x = np.concatenate(columns, axis=1).astype(np.float32).astype(np.float64)
         activate = ACTIVATIONS[self.card["architecture"]["activation"]]
         for weight, bias in self.layers[:-1]:
             x = activate(x @ weight + bias)
         weight, bias = self.layers[-1]
-        return self._read_out((x @ weight + bias).astype(np.float64))
+        return self._read_out(x @ weight + bias)
 
-    def _read_out(self, z: np.ndarray) -> np.ndarray:
+    def _read_out(self, z: Floats) -> Floats:
         kind = self.card["architecture"]["output_activation"]
         if kind == "identity":
-            targets = self.card["targets"]
-            return z * [target["scale"] for target in targets] + [target["mean"] for target in targets]
+            scales = np.array([target["scale"] for target in self.card["targets"]])
+            values: Floats = z * scales + np.array([target["mean"] for target in self.card["targets"]])
+            return values
         if kind == "logistic":
-            p = 1 / (1 + np.exp(-z))
-            return np.concatenate([1 - p, p], axis=1)
-        shares = np.exp(z - z.max(axis=1, keepdims=True))
-        return shares / shares.sum(axis=1, keepdims=True)
+            return np.concatenate([_logistic(-z), _logistic(z)], axis=1)
+        powers = np.exp(z - z.max(axis=1, keepdims=True))
+        shares: Floats = powers / powers.sum(axis=1, keepdims=True)
+        return shares
 
 
-def _encode(feature: Mapping[str, Any], values: Sequence[Any]) -> np.ndarray:
+def _encode(feature: Mapping[str, Any], values: Sequence[Any]) -> Floats:
     """Shapes: [N, 1 or more]."""
     missing = [value is None for value in values]
     if feature["kind"] == "numeric":

@@ -1,0 +1,188 @@
+"""The docs tell the truth: every plug-in, route, setting and make target appears, and the README's blocks run."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from models.artifact import Predictor
+from models.bundled import BUNDLED, bundled_table, bundled_target
+from search.discovery import ALGORITHMS, SCHEDULERS
+from search.plugins import admit
+from service.__main__ import app as commands
+from service.app import create_app
+from service.problems import PROBLEMS
+from service.settings import Settings
+from tests.e2e.running import Running, start_service
+from tests.service.packages import build_package
+from workers.presets import PRESETS
+from workers.spec import read_spec, resolve
+from workers.trainers import TRAINERS
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCS = ROOT / "docs"
+BLOCK = re.compile(r"(?:<!-- run: (?P<how>\w+) -->\n)?```(?P<language>bash|python)\n(?P<text>.*?)```", re.DOTALL)
+LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
+
+
+class Block(NamedTuple):
+    """A block of code in the README; `how` is the word of the comment above it."""
+
+    how: str | None
+    language: str
+    text: str
+
+
+def readme_blocks(how: str) -> list[Block]:
+    return [block for block in all_blocks() if block.how == how]
+
+
+def all_blocks() -> list[Block]:
+    return [Block(*found.group("how", "language", "text")) for found in BLOCK.finditer(read("README.md"))]
+
+
+def read(path: str) -> str:
+    return (ROOT / path).read_text()
+
+
+def make_targets() -> set[str]:
+    return set(re.findall(r"^([a-z-]+):(?!=)", read("Makefile"), re.MULTILINE))
+
+
+def test_every_algorithm_and_scheduler_is_described_with_its_settings() -> None:
+    page = read("docs/search.md")
+    for plug_in in [*ALGORITHMS.values(), *SCHEDULERS.values()]:
+        line = next((line for line in page.splitlines() if line.startswith(f"| `{plug_in.name()}` |")), "")
+        settings = set(re.findall(r"`(\w+)`", line.split("|")[2])) if line else None
+        assert settings == set(plug_in.model_fields) - {"kind"}, f"{plug_in.name()} in docs/search.md"
+
+
+def test_the_table_of_pairs_says_what_is_admitted() -> None:
+    lines = [line.strip("| ").split(" | ") for line in read("docs/search.md").partition("## Pairs")[2].splitlines()]
+    header = next(cells for cells in lines if set(cells) == set(SCHEDULERS))
+    told = {cells[0]: cells[1:] for cells in lines if cells[0] in ALGORITHMS}
+    for name, algorithm in ALGORITHMS.items():
+        fits = [
+            "yes" if admit(algorithm, scheduler) is None else "no" for scheduler in map(SCHEDULERS.__getitem__, header)
+        ]
+        assert told[name] == fits
+
+
+def test_every_hyperparameter_preset_and_bundled_set_is_named() -> None:
+    page = read("docs/search.md")
+    assert [name for trainer in TRAINERS.values() for name in trainer.names if f"`{name}`" not in page] == []
+    assert [name for name in PRESETS if f"`{name}`" not in page] == []
+    assert [name for name in BUNDLED if f"`{name}`" not in read("docs/api.md")] == []
+
+
+def test_every_route_is_listed_and_no_other() -> None:
+    paths = create_app().openapi()["paths"]
+    routes = {f"{method.upper()} {path}" for path, operations in paths.items() for method in operations}
+    assert set(re.findall(r"^\| `((?:GET|POST|PATCH|PUT|DELETE) [^`]+)`", read("docs/api.md"), re.MULTILINE)) == routes
+
+
+def test_every_problem_is_listed_with_its_status() -> None:
+    told = dict(re.findall(r"^\| `([a-z-]+)` \| (\d{3}) \|", read("docs/api.md"), re.MULTILINE))
+    assert told == {code: str(problem.status) for code, problem in PROBLEMS.items()}
+
+
+def test_every_setting_is_listed_and_no_other() -> None:
+    told = re.findall(r"^\| `REGATTA_(\w+)` \|", read("docs/settings.md"), re.MULTILINE)
+    assert sorted(told) == sorted(name.upper() for name in Settings.model_fields)
+
+
+def test_every_command_and_make_target_is_listed() -> None:
+    page = read("docs/operations.md")
+    assert [target for target in make_targets() if f"`make {target}`" not in page] == []
+    names = [
+        command.name or command.callback.__name__ for command in commands.registered_commands if not command.hidden
+    ]
+    assert [name for name in names if f"| `{name}` |" not in page] == []
+
+
+def test_make_help_names_every_target() -> None:
+    done = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert {line.split()[1] for line in done.stdout.splitlines()} == make_targets()
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", *(f"docs/{p.name}" for p in DOCS.glob("*.md"))])
+def test_links_lead_somewhere(page: str) -> None:
+    folder = (ROOT / page).parent
+    assert [target for target in LINK.findall(read(page)) if not (folder / target).exists()] == []
+
+
+def test_decisions_are_short_and_say_why() -> None:
+    records = sorted((DOCS / "decisions").glob("*.md"))
+    assert records
+    for record in records:
+        text = record.read_text()
+        assert len(text.splitlines()) <= 50, record.name
+        assert all(f"**{part}.**" in text for part in ("Context", "Decision", "Measurement", "Consequences")), (
+            record.name
+        )
+
+
+def test_every_block_of_the_readme_says_how_it_is_run() -> None:
+    assert {block.how for block in all_blocks()} == {"make", "service", "package"}
+
+
+def test_the_make_commands_of_the_readme_exist() -> None:
+    for block in readme_blocks("make"):
+        for line in block.text.splitlines():
+            subprocess.run(["make", "--dry-run", *line.partition("#")[0].split()[1:]], cwd=ROOT, check=True)
+
+
+def test_the_readme_predicts_with_numpy_what_the_service_predicts(tmp_path: Path) -> None:
+    job = resolve(read_spec({"dataset": "iris"}), bundled_table("iris").schema, [bundled_target("iris")])
+    package = build_package(job, seed=5)
+    answer = Predictor.from_package(package).card["example"]["answer"]
+    (tmp_path / "model.zip").write_bytes(package)
+    (block,) = readme_blocks("package")
+    printed = run_python(block.text, tmp_path)
+    assert printed.split()[0] == str(answer["predictions"][0]["label"])
+    shares = [float(number) for number in re.findall(r"\d\.\d*(?:e-\d+)?", printed)]
+    assert shares == pytest.approx(answer["predictions"][0]["probabilities"], abs=1e-4)
+
+
+def run_python(text: str, folder: Path) -> str:
+    """Run a block where our packages cannot be imported."""
+    done = subprocess.run([sys.executable, "-I", "-c", text], cwd=folder, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    running = start_service(tmp_path_factory.mktemp("docs") / "data")
+    yield running
+    running.stop()
+
+
+@pytest.mark.slow
+def test_the_readme_runs_a_job_by_curl_and_the_model_by_numpy(service: Running, tmp_path: Path) -> None:
+    (block,) = readme_blocks("service")
+    script = block.text.replace("http://127.0.0.1:8000", service.url)
+    bash = ["bash", "-euo", "pipefail", "-c", script]
+    done = subprocess.run(bash, cwd=tmp_path, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr
+    assert '"label"' in done.stdout
+    (block,) = readme_blocks("package")
+    assert run_python(block.text, tmp_path).split()[0] in done.stdout + "012"
+
+
+@pytest.mark.slow
+def test_the_demo_runs_to_its_end() -> None:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    demo = subprocess.run(
+        [sys.executable, "examples/demo.py"], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=240
+    )
+    assert demo.returncode == 0, demo.stdout + demo.stderr
+    for said in ("dashboard: http://", "leaderboard", "predicted:", "the service has stopped"):
+        assert said in demo.stdout
