@@ -4,7 +4,7 @@
  */
 
 import { number } from "../format.js";
-import { axis, layout, robustRange } from "./theme.js";
+import { axis, layout, valueAxis } from "./theme.js";
 
 const ORDER = ["cancelled", "stopped", "pending", "paused", "completed", "failed", "diverged", "running"];
 const LOOK = {
@@ -119,7 +119,7 @@ function leaderLabel(leader, course, theme, log) {
     ? { xanchor: "left", yanchor: "middle", xshift: 12 } : { xanchor: "right", yanchor: "bottom", yshift: 12, xshift: 4 };
   return [{
     x: leader.epochs[end], y: log ? Math.log10(leader.values[end]) : leader.values[end], showarrow: false,
-    text: `trial ${leader.number} · ${number(leader.best)}`, ...place,
+    text: `trial ${leader.number} · best ${number(leader.best)}`, ...place,
     font: { size: 12, color: theme.leader }, bgcolor: theme.panel, opacity: 0.92, borderpad: 2,
   }];
 }
@@ -143,7 +143,6 @@ export function curvesFigure(lines, options, theme) {
   const light = lighten(lines, { maximize });
   const groups = ORDER.map((state) => light.filter((line) => line.state === state && line.number !== leader));
   const first = lines.find((line) => line.number === leader);
-  const range = robustRange(light.flatMap((line) => line.values), { maximize, log, share: 0.96 });
   const marked = light.filter((line) => line.state in ENDS && line.number !== leader);
   const longest = lines.reduce((most, line) => Math.max(most, line.epochs.at(-1) ?? 0), epochs);
   return {
@@ -155,9 +154,8 @@ export function curvesFigure(lines, options, theme) {
     ],
     layout: layout(theme, options.revision ?? "race", {
       xaxis: axis(theme, "epoch", { range: [0.5, longest + 0.5 + longest * 0.02], tickformat: "d" }),
-      yaxis: axis(theme, options.metric ?? "objective", {
-        type: log ? "log" : "linear", ...(range ? { range } : {}),
-      }),
+      yaxis: valueAxis(theme, options.metric ?? "objective", light.flatMap((line) => line.values),
+        { maximize, log, share: 0.96 }),
       annotations: leaderLabel(first, longest, theme, log),
       shapes: rungMarks(rungs.filter((epoch) => epoch < longest), theme),
     }),

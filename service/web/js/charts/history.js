@@ -1,6 +1,6 @@
 /** Best so far: every trial's objective as a dot, the best until then as a step line. Pure. */
 
-import { axis, layout, robustRange } from "./theme.js";
+import { axis, layout, valueAxis } from "./theme.js";
 
 /** The running best of `values`, null until there is one. */
 export function bestSoFar(values, maximize) {
@@ -35,14 +35,11 @@ export function historyFigure(points, options, theme) {
   const { maximize = false, log = false, trials = points.length } = options;
   const competing = points.map((point) => (["failed", "diverged"].includes(point.state) ? null : point.value));
   const best = bestSoFar(competing, maximize);
-  const range = robustRange(competing.filter((value) => value !== null), { maximize, log, share: 0.95 });
   return {
     data: [dots(points, theme), steps(points, best, theme)],
     layout: layout(theme, options.revision ?? "history", {
       xaxis: axis(theme, "trial", { range: [-1, Math.max(trials, 1)], tickformat: "d" }),
-      yaxis: axis(theme, options.metric ?? "objective", {
-        type: log ? "log" : "linear", ...(range ? { range } : {}),
-      }),
+      yaxis: valueAxis(theme, options.metric ?? "objective", competing, { maximize, log, share: 0.95 }),
     }),
   };
 }

@@ -1,5 +1,7 @@
 /** Colours and the common layout of all charts, read from the style sheet so that light and dark have one source. */
 
+import { number } from "../format.js";
+
 /** The palette that the style sheet holds at this moment. */
 export function readTheme() {
   const style = getComputedStyle(document.documentElement);
@@ -46,6 +48,35 @@ export function layout(theme, revision, more = {}) {
     uirevision: revision,
     ...more,
   };
+}
+
+/**
+ * The y axis of a chart of objectives: it shows `values` robustly; a log axis gets ticks at 1, 2 and 5 (or all digits
+ * where those are too few), since Plotly names only the last digit of ticks inside a decade.
+ */
+export function valueAxis(theme, title, values, { maximize, log, share }) {
+  const range = robustRange(values, { maximize, log, share });
+  if (!range) return axis(theme, title, { type: log ? "log" : "linear" });
+  return axis(theme, title, { type: log ? "log" : "linear", range, ...(log ? logTicks(range) : {}) });
+}
+
+function logTicks([low, high]) {
+  for (const digits of [[1, 2, 5], [1, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 8, 9]]) {
+    const tickvals = [];
+    for (let power = Math.floor(low); power <= high; power++) {
+      for (const digit of digits) tickvals.push(Number((digit * 10 ** power).toPrecision(3)));
+    }
+    const seen = tickvals.filter((value) => Math.log10(value) >= low && Math.log10(value) <= high).length;
+    if (seen >= 4) return { tickvals, ticktext: tickvals.map((value) => number(value, 3)) };
+  }
+  return {};
+}
+
+/** Whether values spread so far that a log axis shows the race better: all positive, and over more than a factor 5. */
+export function prefersLog(values, { maximize = false } = {}) {
+  if (values.some((value) => Number.isFinite(value) && value <= 0)) return false;
+  const range = robustRange(values, { maximize, log: true });
+  return range !== null && range[1] - range[0] > Math.log10(5);
 }
 
 /**

@@ -1,7 +1,7 @@
 /** The best model of a job: its metrics, its downloads and a small form that predicts with it. */
 
 import { api, downloadUrl } from "../api.js";
-import { el } from "../dom.js";
+import { el, setText } from "../dom.js";
 import { bytes, number, words } from "../format.js";
 import { bestModel } from "../state.js";
 import { panel, problemBox } from "./parts.js";
@@ -26,19 +26,27 @@ function downloads(model) {
 }
 
 function content(model) {
-  const about = `Trial ${model.trial}, epoch ${model.epoch}`;
-  return [el("p", { class: "muted" }, about), metricsTable(model), downloads(model), predictForm(model)];
+  return [metricsTable(model), downloads(model), predictForm(model)];
 }
 
 /** The card; it loads the leader's model, or the best one there is while the leader still races. */
 export function bestCard(race) {
   const body = el("div", {}, el("p", { class: "muted" }, "The best model appears here once the first trial has finished."));
   const node = panel("Best model", { kind: "best-panel" }, body);
-  let shown = null;
+  const about = el("p", { class: "muted" });
+  let [shown, trial] = [null, null];
+  const say = () => {
+    if (trial === null) return;
+    const leads = race.job.best === null || race.job.best?.trial === trial;
+    setText(about, leads ? `Trial ${trial}, the leader` : `Trial ${trial}, the best to have finished; trial ${race.job.best.trial} leads`);
+  };
   const load = async (id) => {
     try {
       const model = await api.model(id);
-      if (id === shown) body.replaceChildren(...content(model));
+      if (id !== shown) return;
+      trial = model.trial;
+      say();
+      body.replaceChildren(about, ...content(model));
     } catch (problem) {
       if (id !== shown) return;
       shown = null;
@@ -47,6 +55,7 @@ export function bestCard(race) {
     }
   };
   node.update = () => {
+    say();
     const wanted = race.job.best?.model ?? bestModel(race)?.id ?? null;
     if (!wanted || wanted === shown) return;
     shown = wanted;

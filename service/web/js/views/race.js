@@ -4,7 +4,7 @@ import { curvesFigure, highlight, HIGHLIGHT } from "../charts/curves.js";
 import { historyFigure } from "../charts/history.js";
 import { parallelFigure } from "../charts/parallel.js";
 import { mountChart } from "../charts/plot.js";
-import { readTheme } from "../charts/theme.js";
+import { prefersLog, readTheme } from "../charts/theme.js";
 import { el, onFrame } from "../dom.js";
 import { number, parameter, trialReason, words } from "../format.js";
 import { leaderOf, maximizes, objectiveOf, parameterNames } from "../state.js";
@@ -52,10 +52,20 @@ function chartPanel(title, race, point, figure, { kind, label, more = null }) {
   return node;
 }
 
-function logSwitch(onChange) {
+/** A log switch that decides by the values until somebody uses it. */
+function logSwitch(race, onChange) {
   const box = el("input", { type: "checkbox" });
-  box.addEventListener("change", () => onChange(box.checked));
-  return el("label", { class: "switch" }, box, "log scale");
+  let chosen = false;
+  box.addEventListener("change", () => {
+    chosen = true;
+    onChange();
+  });
+  const node = el("label", { class: "switch" }, box, "log scale");
+  node.read = (values) => {
+    if (!chosen) box.checked = prefersLog(values, { maximize: maximizes(race) });
+    return box.checked;
+  };
+  return node;
 }
 
 function legend() {
@@ -76,17 +86,17 @@ function linesOf(race) {
 /** The learning curves of all trials: the race itself. */
 export function racePanel(race, point) {
   let log = false;
-  const figure = () => curvesFigure(linesOf(race), {
-    metric: metricOf(race), maximize: maximizes(race), log, leader: leaderOf(race)?.number ?? null,
-    epochs: budgetOf(race).epochs_per_trial ?? 0, rungs: race.job.rungs ?? [],
-    revision: `race-${log}`,
-  }, readTheme());
-  const change = (value) => {
-    log = value;
-    node.update();
+  const scale = logSwitch(race, () => node.update());
+  const figure = () => {
+    const lines = linesOf(race);
+    log = scale.read(lines.flatMap((line) => line.values));
+    return curvesFigure(lines, {
+      metric: metricOf(race), maximize: maximizes(race), log, leader: leaderOf(race)?.number ?? null,
+      epochs: budgetOf(race).epochs_per_trial ?? 0, rungs: race.job.rungs ?? [], revision: `race-${log}`,
+    }, readTheme());
   };
   const node = chartPanel("The race", race, point, figure, {
-    kind: "race", label: "Learning curves of all trials", more: [legend(), logSwitch(change)],
+    kind: "race", label: "Learning curves of all trials", more: [legend(), scale],
   });
   let wanted = null;
   const paint = onFrame(() => {
@@ -103,14 +113,19 @@ export function racePanel(race, point) {
 
 /** Every trial's objective and the best so far. */
 export function historyPanel(race, point) {
+  const scale = logSwitch(race, () => node.update());
   const figure = () => {
     const points = [...race.trials.values()].sort((a, b) => a.number - b.number)
       .map((trial) => ({ number: trial.number, state: trial.state, value: objectiveOf(race, trial) }));
+    const log = scale.read(points.map((point) => point.value));
     return historyFigure(points, {
-      metric: metricOf(race), maximize: maximizes(race), trials: race.job.progress?.trials,
+      metric: metricOf(race), maximize: maximizes(race), log, trials: race.job.progress?.trials, revision: `history-${log}`,
     }, readTheme());
   };
-  return chartPanel("Best so far", race, point, figure, { kind: "history", label: "Objective of every trial and the best so far" });
+  const node = chartPanel("Best so far", race, point, figure, {
+    kind: "history", label: "Objective of every trial and the best so far", more: scale,
+  });
+  return node;
 }
 
 /** Parallel coordinates of the parameters that vary. */
