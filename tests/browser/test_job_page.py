@@ -90,7 +90,7 @@ def test_facts_recorded_while_the_page_is_open_appear_in_it(open_page: OpenPage,
     page.evaluate("document.querySelector('.trials-panel tbody tr').dataset.kept = 'yes'")
     for _ in range(3):
         race.step()
-    expect(page.locator(".stat", has_text="Epochs trained").locator("dd")).to_have_text(str(_epochs(service, job)))
+    expect(page.locator(".stat", has_text="Epochs trained").locator(".value")).to_have_text(str(_epochs(service, job)))
     assert rows.count() > 24
     expect(page.locator("[data-kept]")).to_have_count(1)  # the table is changed, not built anew
     race.finish()

@@ -23,6 +23,17 @@ export function columnScale(values, { log = false } = {}) {
   };
 }
 
+/** Those of ascending places that leave room for a label between them; the last one always stays. */
+function apart(places) {
+  const kept = [];
+  for (const place of places) {
+    if (kept.length && place - kept.at(-1) < 0.08) {
+      if (place === places.at(-1)) kept[kept.length - 1] = place;
+    } else kept.push(place);
+  }
+  return kept;
+}
+
 function numberScale(present, log) {
   const finite = present.filter((value) => Number.isFinite(value));
   const [low, high] = [Math.min(...finite), Math.max(...finite)];
@@ -39,7 +50,7 @@ function numberScale(present, log) {
   };
   return {
     place: (value) => (Number.isFinite(value) ? (bend(value) - bend(low)) / span : undefined),
-    ticks: finite.length ? parts.map((part) => ({ at: part, text: text(part) })) : [],
+    ticks: finite.length ? apart(parts).map((part) => ({ at: part, text: text(part) })) : [],
   };
 }
 

@@ -28,8 +28,8 @@ function buttons(act) {
 }
 
 function stat(label) {
-  const value = el("dd", { class: "num" });
-  const small = el("span", { class: "muted small-text" });
+  const value = el("dd", { class: "num value" });
+  const small = el("dd", { class: "muted small-text" });
   const node = el("div", { class: "stat" }, el("dt", {}, label), value, small);
   node.set = (text, more = "") => {
     setText(value, text);

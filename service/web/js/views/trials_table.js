@@ -63,7 +63,7 @@ const COLUMNS = [
   ["best", "best epoch", (trial, race) => bestEpochOf(race, trial)],
 ];
 
-const epochsOf = (race, trial) => Math.max(trial.epochs ?? 0, race.curves.get(trial.number)?.epochs.length ?? 0);
+const epochsOf = (race, trial) => race.curves.get(trial.number)?.epochs.at(-1) ?? trial.epochs ?? 0;
 const bestEpochOf = (race, trial) => race.curves.get(trial.number)?.bestEpoch ?? trial.best_epoch ?? null;
 
 function compare(left, right, down) {
