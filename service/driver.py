@@ -116,6 +116,11 @@ class Driver:
         except LeaseLost as error:
             log.warning("another driver has taken the job", job=work.job_id, detail=str(error))
             return "lease_lost"
+        except StorageFull as error:
+            log.error(
+                "the job's end could not be stored; it goes on when there is room", job=work.job_id, detail=str(error)
+            )
+            return "storage_full"
         log.info("job ended", job=work.job_id, state=end.state, reason=end.reason)
         return end.state
 

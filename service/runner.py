@@ -21,7 +21,7 @@ from service import ray_cluster
 from service.database import Database
 from service.leases import Claim, Leases
 from service.settings import Settings, child_environment
-from workers.errors import LeaseLost
+from workers.errors import LeaseLost, StorageFull
 
 POLL_SECONDS = 0.1
 OUTAGE_SECONDS = 1.0
@@ -123,14 +123,16 @@ class Runner:
             return
         log.warning("a driver has died", job=driver.claim.job_id, code=driver.process.returncode)
         detail = f"its driver ended with code {driver.process.returncode}"
-        self._requeue(driver.claim, detail)
         self._free += driver.seats
+        self._requeue(driver.claim, detail)
 
     def _requeue(self, claim: Claim, detail: str) -> None:
         try:
             self._leases.release(claim, JobState.QUEUED, JobReason.LEASE_EXPIRED, detail)
         except (LeaseLost, IllegalTransition) as error:
             log.info("the job was not ours to give back", job=claim.job_id, detail=str(error))
+        except (SQLAlchemyError, StorageFull) as error:
+            log.warning("the job waits for its lease to run out", job=claim.job_id, detail=str(error).splitlines()[0])
 
     def _listen(self) -> None:
         for key, _ in self._selector.select(POLL_SECONDS):
@@ -165,10 +167,7 @@ class Runner:
             driver.process.kill()
             driver.process.wait()
             if driver.claim is not None:
-                try:
-                    self._requeue(driver.claim, "its runner was stopped")
-                except SQLAlchemyError as error:
-                    log.warning("the database is away", error=str(error).splitlines()[0])
+                self._requeue(driver.claim, "its runner was stopped")
         try:
             self._leases.retire(self.name)
         except SQLAlchemyError as error:

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import ray.train._internal.storage
@@ -70,11 +70,21 @@ class JointSettings:
     seed: int
 
 
+class Rounds(Protocol):
+    """Who is told of rounds. `is_over` ends the search after a round."""
+
+    def before_round(self) -> None: ...
+
+    def after_round(self) -> None: ...
+
+    def is_over(self) -> bool: ...
+
+
 class LaneManager:
     """Answers the calls that TuneController makes to its actor manager; every lane's work goes to the ledger."""
 
-    def __init__(self, settings: JointSettings, ledger: Ledger, after_round: Callable[[], None]) -> None:
-        self._settings, self._ledger, self._after_round = settings, ledger, after_round
+    def __init__(self, settings: JointSettings, ledger: Ledger, rounds: Rounds) -> None:
+        self._settings, self._ledger, self._rounds = settings, ledger, rounds
         self.controller: PackedController
         self.pending: deque[tuple[TrackedActor, Parameters]] = deque()
         self.events: deque[tuple[TrackedActor | None, Callable[[], None]]] = deque()
@@ -227,13 +237,15 @@ class LaneManager:
         training = {t: lives[t] for t in order if not lives[t].frozen}
         if training:
             step = min(step, self._settings.round_epochs)
-        self._ledger.advance({life.number: step for life in training.values()})
+        with self.controller.exchanged_world():
+            self._rounds.before_round()
+            self._ledger.advance({life.number: step for life in training.values()})
+            self._rounds.after_round()
         for tracked in order:
             life = lives[tracked]
             life.age = life.age + step if tracked in pacing else goals[tracked]
             if life.age >= goals[tracked]:
                 self._deliver(tracked, life)
-        self._after_round()
 
     def _goal(self, trial: Trial) -> int:
         """The age of the trial's next report: its scheduler's milestone, or the end of its budget."""
@@ -269,11 +281,15 @@ class PackedController(TuneController):
         super().__init__(*args, resource_manager_factory=lambda: None, **kwargs)
         self._actor_manager, lane_manager.controller = lane_manager, self
         self._lanes = lane_manager
-        self._trial_ids = itertools.count()
-        self._random_states = random.Random(seed).getstate(), np.random.RandomState(seed % 2**32).get_state()
+        numbers = itertools.count()
+        ids = classmethod(lambda cls: f"{next(numbers):08d}")
+        self._world = random.Random(seed).getstate(), np.random.RandomState(seed % 2**32).get_state(), ids
         self.touched: set[Trial] = set()
 
     def add_trial(self, trial: Trial) -> None:
+        # Lanes write no files, and a folder for each costs as much as a decision: it is named and never made.
+        trial.relative_logdir = trial.storage.trial_dir_name = trial.trial_id
+        trial.init_local_path = lambda: None
         self._lanes.enter(trial)
         super().add_trial(trial)
 
@@ -307,21 +323,24 @@ class PackedController(TuneController):
         super()._set_trial_status(trial, status)
 
     @contextmanager
-    def own_world(self) -> Iterator[None]:
-        """Swap in the job's own random states and trial ids: schedulers draw from the global generators, and Tune's
-        ids are random, eight digits long and so not always unique."""
-        outside = random.getstate(), np.random.get_state()
-        generate_id = Trial.__dict__["generate_id"]
-        random.setstate(self._random_states[0])
-        np.random.set_state(self._random_states[1])
-        Trial.generate_id = classmethod(lambda cls: f"{next(self._trial_ids):08d}")
+    def exchanged_world(self) -> Iterator[None]:
+        """Exchange the global random states and the source of trial ids with the job's own, and back.
+
+        Schedulers draw from the global generators, and Tune's ids are random, eight digits long and so not always
+        unique. Entered around the search, and once more, which is the way out, around each round's work.
+        """
+        self._exchange()
         try:
             yield
         finally:
-            Trial.generate_id = generate_id
-            self._random_states = random.getstate(), np.random.get_state()
-            random.setstate(outside[0])
-            np.random.set_state(outside[1])
+            self._exchange()
+
+    def _exchange(self) -> None:
+        own_random, own_numpy, own_ids = self._world
+        self._world = random.getstate(), np.random.get_state(), Trial.__dict__["generate_id"]
+        random.setstate(own_random)
+        np.random.set_state(own_numpy)
+        Trial.generate_id = own_ids
 
     def step(self) -> None:
         """Handle one event.
@@ -329,8 +348,7 @@ class PackedController(TuneController):
         Raises: SchedulerStuck, when nothing is pending, waiting or queued and the job has not finished.
         """
         was_idle, n_trials = not self._lanes.has_work(), len(self._trials)
-        with self.own_world():
-            super().step()
+        super().step()
         is_idle = not self._lanes.has_work() and len(self._trials) == n_trials
         if was_idle and is_idle and not self.is_finished():
             raise SchedulerStuck(
@@ -341,14 +359,11 @@ class PackedController(TuneController):
 class Joint:
     """Runs a search over the lanes of a ledger, step by step."""
 
-    def __init__(
-        self, settings: JointSettings, ledger: Ledger, search: Any, scheduler: Any, after_round: Callable[[], None]
-    ) -> None:
-        self._settings, self._ledger = settings, ledger
-        self._lanes = LaneManager(settings, ledger, after_round)
+    def __init__(self, settings: JointSettings, ledger: Ledger, rounds: Rounds, search: Any, scheduler: Any) -> None:
+        self._settings, self._ledger, self._rounds = settings, ledger, rounds
+        self._lanes = LaneManager(settings, ledger, rounds)
         self._search, self._scheduler = search, scheduler
         self._staging = tempfile.TemporaryDirectory(prefix="regatta-tune-")
-        self._controller: PackedController | None = None
 
     def __enter__(self) -> Joint:
         # Tune asks Ray for the directory of its session; lanes have none, so it gets one of ours.
@@ -359,14 +374,25 @@ class Joint:
     def __exit__(self, *_: object) -> None:
         self._staging.cleanup()
 
-    def prepare(self, n_trials: int, domains: Mapping[str, Domain]) -> None:
-        """Hand the experiment to Tune. A SearchGenerator knows its space; the others draw from the experiment's."""
+    def run(self, n_trials: int, domains: Mapping[str, Domain]) -> None:
+        """Search until Tune has finished or the rounds say that it is over."""
+        controller, experiment = self._prepare(n_trials, domains)
+        with controller.exchanged_world():
+            self._search.add_configurations([experiment])
+            while not self._rounds.is_over() and not controller.is_finished():
+                controller.step()
+                for trial in sorted(controller.touched, key=self._lanes.number_of):
+                    self._follow(trial)
+                controller.touched.clear()
+
+    def _prepare(self, n_trials: int, domains: Mapping[str, Domain]) -> tuple[PackedController, Experiment]:
+        """Make Tune's controller. A SearchGenerator knows its space; the others draw from the experiment's."""
         path = Path(self._staging.name) / "storage"
         space = {} if isinstance(self._search, SearchGenerator) else tune_space(domains)
         experiment = Experiment("job", Lane, config=space, num_samples=n_trials, storage_path=str(path))
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="fail_fast='raise'")  # it warns of processes that lanes have not
-            self._controller = PackedController(
+            controller = PackedController(
                 search_alg=self._search,
                 scheduler=self._scheduler,
                 metric="objective",
@@ -376,22 +402,8 @@ class Joint:
                 lane_manager=self._lanes,
                 seed=self._settings.seed,
             )
-        with self._controller.own_world():
-            self._search.add_configurations([experiment])
-        self._controller.update_max_pending_trials(self._settings.parallelism)
-
-    def step(self) -> bool:
-        """Handle one event; False when the search has finished."""
-        controller = self._controller
-        if controller is None:
-            raise RuntimeError("prepare() comes first")
-        if controller.is_finished():
-            return False
-        controller.step()
-        for trial in sorted(controller.touched, key=self._lanes.number_of):
-            self._follow(trial)
-        controller.touched.clear()
-        return True
+        controller.update_max_pending_trials(self._settings.parallelism)
+        return controller, experiment
 
     def _follow(self, trial: Trial) -> None:
         """Carry a change of Tune's trial status over to the trial's state."""

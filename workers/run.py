@@ -108,12 +108,10 @@ class _Race:
         run, job = self._run, self._run.job
         try:
             self._open_fleet()
-            search = job.algorithm.build(job.search_request())
-            scheduler = job.scheduler.build(job.schedule_request())
-            with Joint(self._joint_settings, self._ledger, search, scheduler, self._after_round) as joint:
-                joint.prepare(job.trials, job.search_request().domains)
-                while self._end is None and joint.step():
-                    self._keep_models()
+            request = job.search_request()
+            search, scheduler = job.algorithm.build(request), job.scheduler.build(job.schedule_request())
+            with Joint(self._joint_settings, self._ledger, self, search, scheduler) as joint:
+                joint.run(job.trials, request.domains)
             end = self._close(self._end or self._natural_end())
         finally:
             run.fleet.close()
@@ -134,12 +132,16 @@ class _Race:
             for note in run.prepared.notes:
                 run.sink.note("data", note)
 
-    def _keep_models(self) -> None:
+    def is_over(self) -> bool:
+        """Say whether something has ended the job before its search has finished."""
+        return self._end is not None
+
+    def before_round(self) -> None:
         """Store the networks of trials that have just ended, while their lanes still stand."""
         if self._ledger.just_ended and not self._ledger.replaying:
             self._winners.consider(self._ledger.newly_ended())
 
-    def _after_round(self) -> None:
+    def after_round(self) -> None:
         """See what ends the job at this round: its record first, then its goal, then the world outside."""
         number, record = self._ledger.round, self._run.record
         self._end = self._journalled(number) or self._goal_reached()

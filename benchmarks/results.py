@@ -1,0 +1,65 @@
+"""What every benchmark writes beside its figures: machine, versions, commit. And where it goes."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import statistics
+import subprocess
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "benchmarks" / "results"
+LIBRARIES = ("torch", "numpy", "ray", "hyperopt", "sqlalchemy", "fastapi")
+
+
+def write_result(name: str, figures: dict[str, Any]) -> Path:
+    """Write figures with all that is needed to judge them; the newest result of a name replaces the last."""
+    result = {
+        "benchmark": name,
+        "command": f"python -m benchmarks.{name}",
+        "when": datetime.now(UTC).isoformat(timespec="seconds"),
+        "commit": _commit(),
+        "machine": {
+            "processor": _processor(),
+            "cores": os.cpu_count(),
+            "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
+            "load_before": round(os.getloadavg()[0], 2),
+        },
+        "versions": {"python": platform.python_version(), **{library: version(library) for library in LIBRARIES}},
+        "figures": figures,
+    }
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    path = RESULTS / f"{name}.json"
+    path.write_text(json.dumps(result, indent=1) + "\n")
+    print(json.dumps(figures, indent=1))
+    print(f"written to {path.relative_to(ROOT)}")
+    return path
+
+
+def spread(values: Sequence[float], digits: int = 2) -> dict[str, float]:
+    """Give the median with the best and the worst."""
+    return {
+        "median": round(statistics.median(values), digits),
+        "least": round(min(values), digits),
+        "most": round(max(values), digits),
+        "runs": len(values),
+    }
+
+
+def _commit() -> str:
+    answer = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True)
+    dirty = subprocess.run(["git", "status", "--porcelain"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
+    return answer.stdout.strip() + ("+" if dirty else "")
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
