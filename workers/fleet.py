@@ -76,6 +76,7 @@ class Fleet:
     def start(self, starts: Sequence[LaneStart]) -> list[LaneReport]:
         """Admit lanes, or give live ones another state. Lanes that cannot be built answer with a `failed` report."""
         self._rejoin()
+        self._lost -= {s.lane for s in starts}  # what is started again is not missing any more
         fresh = {s.lane: LaneLoad.of(s.hyper) for s in starts if s.lane not in self._home}
         self._load.update(fresh)
         standing = [(self._load[lane], name) for lane, name in self._home.items()]
