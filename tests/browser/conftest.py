@@ -52,9 +52,11 @@ class Witness:
         page.on("console", self._on_console)
 
     def _on_console(self, message: ConsoleMessage) -> None:
-        refused = "status of 422" in message.text  # the browser logs every refusal that a form shows
-        if message.type == "error" and not refused:
-            self.errors.append(message.text)
+        # The browser itself logs every refusal that a form shows, and a model that a better one has just replaced.
+        refused = "status of 422" in message.text
+        replaced = "status of 404" in message.text and "/v1/models/" in message.location["url"]
+        if message.type == "error" and not (refused or replaced):
+            self.errors.append(f"{message.text} {message.location['url']}")
 
     def _on_request(self, request: Request) -> None:
         if not request.url.startswith((self.origin, "data:", "blob:")):

@@ -1,7 +1,7 @@
 /** The best model of a job: its metrics, its downloads and a small form that predicts with it. */
 
 import { api, downloadUrl } from "../api.js";
-import { el, setText } from "../dom.js";
+import { debounce, el, setText } from "../dom.js";
 import { bytes, number, words } from "../format.js";
 import { bestModel } from "../state.js";
 import { panel, problemBox } from "./parts.js";
@@ -54,12 +54,13 @@ export function bestCard(race) {
       body.replaceChildren(problemBox(problem));
     }
   };
+  const loadSoon = debounce(load, 250); // leaders may follow each other fast, and old models are dropped
   node.update = () => {
     say();
     const wanted = race.job.best?.model ?? bestModel(race)?.id ?? null;
     if (!wanted || wanted === shown) return;
     shown = wanted;
-    load(wanted);
+    loadSoon(wanted);
   };
   node.update();
   return node;

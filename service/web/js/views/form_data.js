@@ -43,6 +43,7 @@ function splitFields() {
       ...columns.map((item) => el("option", { value: item.name, selected: item === likely }, `by column ${item.name}`)));
     drawValues();
   };
+  node.column = () => column.value;
   node.read = () => ({
     split_column: column.value || null,
     test_values: chosenOf(test).map((value) => JSON.parse(value)),
@@ -67,9 +68,10 @@ export function dataSection(datasets, wanted, changed) {
     if (id !== dataset.value) return; // another one was chosen meanwhile
     const names = full.columns.map((column) => column.name);
     const known = full.target ?? null;
-    fillOptions(target, names, known ? [known].flat() : names.slice(-1));
-    fillOptions(exclude, names);
     split.setColumns(full.columns);
+    const likely = names.filter((name) => name !== split.column()); // by habit the target comes last
+    fillOptions(target, names, known ? [known].flat() : likely.slice(-1));
+    fillOptions(exclude, names);
     changed();
   };
   dataset.addEventListener("change", load);
