@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -12,12 +13,15 @@ LAUNCH_COST = 2.0e6
 """Multiply-adds that fit into the launches of one step of one group."""
 
 
+PackKey = tuple[int, ...]
+
+
 @dataclass(frozen=True)
 class LaneLoad:
     """What a lane costs: `pack_key` names the group it shares launches with, `work` is multiply-adds per row,
     `steps` the relative number of steps per row."""
 
-    pack_key: tuple[int, ...]
+    pack_key: PackKey
     work: float
     steps: float
 
@@ -34,26 +38,47 @@ def place(
 ) -> dict[int, str]:
     """Choose a seat for every fresh lane, given the lanes that stand already.
 
-    Largest work first, each to the seat where it ends up cheapest: a seat that already runs the lane's pack key saves
-    the launches. Placement changes no result, only time. Deterministic in its arguments.
+    Lanes of one pack key share their launches, so they stay together, unless all of them are more than one seat's fair
+    share and their arithmetic outweighs the launches. Largest first, each to the seat where it ends up cheapest.
+    Placement changes no result, only time.
+    Deterministic in its arguments.
     """
     cost = dict.fromkeys(seats, 0.0)
-    keys: dict[str, set[tuple[int, ...]]] = {seat: set() for seat in seats}
+    keys: dict[str, set[PackKey]] = {seat: set() for seat in seats}
     for load, seat in standing:
         if seat in cost:
-            cost[seat] += _marginal(load, keys[seat])
+            cost[seat] += _marginal([load], keys[seat])
             keys[seat].add(load.pack_key)
     chosen = {}
-    for lane, load in sorted(fresh.items(), key=lambda item: (-item[1].work, item[1].pack_key, item[0])):
-        best = min(seats, key=lambda seat: (cost[seat] + _marginal(load, keys[seat]), seat))
-        cost[best] += _marginal(load, keys[best])
-        keys[best].add(load.pack_key)
-        chosen[lane] = best
+    for lanes in _bundles(fresh, len(seats)):
+        loads = [fresh[lane] for lane in lanes]
+        best = min(seats, key=lambda seat: (cost[seat] + _marginal(loads, keys[seat]), seat))
+        cost[best] += _marginal(loads, keys[best])
+        keys[best].add(loads[0].pack_key)
+        chosen.update(dict.fromkeys(lanes, best))
     return chosen
 
 
-def _marginal(load: LaneLoad, keys: set[tuple[int, ...]]) -> float:
-    return load.work + (0.0 if load.pack_key in keys else LAUNCH_COST * load.steps)
+def _bundles(fresh: Mapping[int, LaneLoad], n_seats: int) -> list[list[int]]:
+    """Bundle lanes by pack key, dearest first; a bundle of more than a fair share is cut into equal parts."""
+    groups: dict[PackKey, list[int]] = {}
+    for lane, load in sorted(fresh.items(), key=lambda item: (-item[1].work, item[0])):
+        groups.setdefault(load.pack_key, []).append(lane)
+    costs = {key: _marginal([fresh[lane] for lane in lanes], set()) for key, lanes in groups.items()}
+    share = sum(costs.values()) / n_seats
+    parts = []
+    for key, lanes in groups.items():
+        launches = LAUNCH_COST * fresh[lanes[0]].steps
+        worthwhile = 1 + int((costs[key] - launches) / launches)  # each part pays the launches again
+        n_parts = min(math.ceil(costs[key] / share), n_seats, len(lanes), worthwhile)
+        parts += [(-costs[key] / n_parts, key, lanes[part::n_parts]) for part in range(n_parts)]
+    return [lanes for _, _, lanes in sorted(parts)]
+
+
+def _marginal(loads: Sequence[LaneLoad], keys: set[PackKey]) -> float:
+    """Price lanes of one pack key on a seat that runs these keys already."""
+    launches = 0.0 if loads[0].pack_key in keys else LAUNCH_COST * loads[0].steps
+    return sum(load.work for load in loads) + launches
 
 
 def _padded(width: int) -> int:
