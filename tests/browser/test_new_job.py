@@ -104,3 +104,16 @@ def test_a_file_that_is_no_table_is_refused_in_place(open_page: OpenPage, tmp_pa
     page = open_page("/#/datasets")
     page.locator("input[type=file]").set_input_files(broken)
     expect(page.locator(".upload-box .problem")).to_contain_text("line 3")
+
+
+def test_a_column_that_marks_parts_becomes_the_split_and_not_the_target(open_page: OpenPage, tmp_path: Path) -> None:
+    parts = ["train", "train", "train", "valid", "test"]
+    rows = "\n".join(f"{number},{number * 3 % 11},{parts[number % 5]}" for number in range(60))
+    table = tmp_path / "marked.csv"
+    table.write_text(f"a,price,split\n{rows}\n")
+    page = open_page("/#/new")
+    page.locator("input[type=file]").set_input_files(table)
+    expect(page.get_by_label("Target", exact=True)).to_have_values(["price"])
+    expect(page.get_by_label("Test rows are")).to_have_values(['"test"'])
+    expect(page.get_by_label("Validation rows are")).to_have_values(['"valid"'])
+    expect(page.locator(".preview-result")).to_contain_text("36 / 12 / 12")
