@@ -236,7 +236,8 @@ class LaneManager:
         step = min((goals[t] - lives[t].age for t in pacing), default=0)
         training = {t: lives[t] for t in order if not lives[t].frozen}
         if training:
-            step = min(step, self._settings.round_epochs)
+            # The first rounds are short, so that a user soon sees the race.
+            step = min(step, self._settings.round_epochs, 2 ** min(self._ledger.round, 20))
         with self.controller.exchanged_world():
             self._rounds.before_round()
             self._ledger.advance({life.number: step for life in training.values()})
