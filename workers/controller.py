@@ -1,4 +1,4 @@
-"""The joint with Ray Tune, and the only file that knows Tune's controller side.
+"""The joint with Ray Tune; with `workers/lane_manager.py` the only place that knows Tune's controller side.
 
 Tune's own controller, searchers and schedulers decide as they are; the object through which the controller reaches its
 actors is replaced by one that hands out lanes. A trial has no process, and no call goes to a Ray cluster.
@@ -11,32 +11,26 @@ import logging
 import random
 import tempfile
 import warnings
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import ray.train._internal.storage
-from ray.air.execution._internal.tracked_actor import TrackedActor
 from ray.train._internal.session import _FutureTrainingResult, _TrainingResult
-from ray.tune import Checkpoint, Trainable
+from ray.tune import Trainable
 from ray.tune.execution.tune_controller import TuneController
 from ray.tune.experiment import Experiment, Trial
 from ray.tune.search import SearchGenerator
 
 from search.domains import tune_space
-from search.plugins import Scheduler
 from search.space import Domain
 from search.trial import TrialReason, TrialState
 from workers.errors import SchedulerStuck
+from workers.lane_manager import JointSettings, LaneManager, Rounds
 from workers.ledger import Ledger
-from workers.lives import StateKey, TrialLife
-
-Parameters = Mapping[str, Any]
+from workers.lives import TrialLife
 
 logging.getLogger("ray.tune").setLevel(logging.ERROR)  # PBT tells every exploit at INFO; the sink has it as a segment
 
@@ -53,226 +47,6 @@ class SavedResult(_FutureTrainingResult):
 
     def resolve(self, block: bool = True) -> _TrainingResult:
         return self._result
-
-
-@dataclass(frozen=True)
-class JointSettings:
-    """What the joint must know of a job. `decode` turns Tune's encoded config into active parameters;
-    `round_epochs` caps a round, a pure function of the spec; `trivial_value` is told for lanes never finite."""
-
-    scheduler: Scheduler
-    decode: Callable[[Parameters], dict[str, Any]]
-    epochs: int
-    parallelism: int
-    round_epochs: int
-    maximize: bool
-    trivial_value: float
-    seed: int
-
-
-class Rounds(Protocol):
-    """Who is told of rounds. `is_over` ends the search after a round."""
-
-    def before_round(self) -> None: ...
-
-    def after_round(self) -> None: ...
-
-    def is_over(self) -> bool: ...
-
-
-class LaneManager:
-    """Answers the calls that TuneController makes to its actor manager; every lane's work goes to the ledger."""
-
-    def __init__(self, settings: JointSettings, ledger: Ledger, rounds: Rounds) -> None:
-        self._settings, self._ledger, self._rounds = settings, ledger, rounds
-        self.controller: PackedController
-        self.pending: deque[tuple[TrackedActor, Parameters]] = deque()
-        self.events: deque[tuple[TrackedActor | None, Callable[[], None]]] = deque()
-        self.waiting: dict[TrackedActor, Callable[..., None]] = {}
-        self.n_reports = 0
-        self._numbers: dict[Trial, int] = {}
-        self._worst = settings.trivial_value
-        self._any_delivered = False
-        self._tracked_ids = itertools.count()
-        self._live_actors_to_ray_actors_resources: dict[TrackedActor, Any] = {}  # the controller reads it by name
-        self._actor_task_events = SimpleNamespace(resolve_future=lambda future: None)
-
-    # -- what TuneController calls ------------------------------------------------------------------------------------
-
-    def add_actor(self, cls: type, kwargs: dict[str, Any], resource_request: Any, **callbacks: Any) -> TrackedActor:
-        tracked = TrackedActor(next(self._tracked_ids), **callbacks)
-        self.pending.append((tracked, kwargs["config"]))
-        return tracked
-
-    def remove_actor(self, tracked_actor: TrackedActor, kill: bool = False, stop_future: Any = None) -> bool:
-        if tracked_actor not in self._live_actors_to_ray_actors_resources:
-            self.pending = deque(item for item in self.pending if item[0] is not tracked_actor)
-            return False
-
-        def stopped() -> None:
-            self._live_actors_to_ray_actors_resources.pop(tracked_actor, None)
-            if tracked_actor._on_stop:
-                tracked_actor._on_stop(tracked_actor)
-
-        self.waiting.pop(tracked_actor, None)
-        self.events.append((None, stopped))
-        return True
-
-    def schedule_actor_task(
-        self,
-        tracked_actor: TrackedActor,
-        method_name: str,
-        args: tuple[Any, ...] = (),
-        kwargs: dict[str, Any] | None = None,
-        on_result: Callable[..., None] | None = None,
-        on_error: Callable[..., None] | None = None,
-        _return_future: bool = False,
-    ) -> Any:
-        if method_name == "train" and on_result is not None:
-            self.waiting[tracked_actor] = on_result
-        elif method_name == "save":
-            return self._save(tracked_actor, on_result)
-        elif method_name == "restore" and on_result is not None:
-            self._restore(tracked_actor, args[0].checkpoint.path)
-            self.events.append((tracked_actor, lambda: on_result(tracked_actor, None)))
-        elif method_name != "stop":
-            raise NotImplementedError(
-                f"TuneController asked a lane for {method_name!r}; a lane can train, save, restore"
-            )
-        return None
-
-    def next(self, timeout: float | None = None) -> bool:
-        if self.events:
-            self.events.popleft()[1]()
-        elif self.pending and self.num_live_actors < self._settings.parallelism:
-            self._start(*self.pending.popleft())
-        elif self.waiting:
-            self._take_round()
-        else:
-            return False
-        return True
-
-    def is_actor_started(self, tracked_actor: TrackedActor) -> bool:
-        return tracked_actor in self._live_actors_to_ray_actors_resources
-
-    def is_actor_failed(self, tracked_actor: TrackedActor) -> bool:
-        return False
-
-    def clear_actor_task_futures(self, tracked_actor: TrackedActor) -> None:
-        self.waiting.pop(tracked_actor, None)
-        self.events = deque(event for event in self.events if event[0] is not tracked_actor)
-
-    @property
-    def num_live_actors(self) -> int:
-        return len(self._live_actors_to_ray_actors_resources)
-
-    @property
-    def num_pending_actors(self) -> int:
-        return len(self.pending)
-
-    @property
-    def num_total_actors(self) -> int:
-        return self.num_live_actors + self.num_pending_actors
-
-    @property
-    def num_actor_tasks(self) -> int:
-        return len(self.waiting) + len(self.events)
-
-    def get_live_actors_resources(self) -> dict[str, float]:
-        return {"CPU": 1}
-
-    def cleanup(self) -> None:
-        self._live_actors_to_ray_actors_resources.clear()
-        self.pending.clear()
-
-    # -- lanes --------------------------------------------------------------------------------------------------------
-
-    def number_of(self, trial: Trial) -> int:
-        """Number trials from 0 in the order in which Tune created them."""
-        return self._numbers[trial]
-
-    def enter(self, trial: Trial) -> None:
-        """Give a new trial its number."""
-        self._numbers[trial] = len(self._numbers)
-
-    def has_work(self) -> bool:
-        return bool(self.events or self.pending or self.waiting)
-
-    def _trial(self, tracked: TrackedActor) -> Trial:
-        return self.controller._actor_to_trial[tracked]
-
-    def _start(self, tracked: TrackedActor, config: Parameters) -> None:
-        handle = SimpleNamespace(get_auto_filled_metrics=SimpleNamespace(remote=lambda **_: {}))
-        self._live_actors_to_ray_actors_resources[tracked] = (handle, None)
-        number = self.number_of(self._trial(tracked))
-        if number not in self._ledger.lives.by_number:
-            self._ledger.admit(number, self._settings.decode(config))
-        tracked._on_start(tracked)
-
-    def _save(self, tracked: TrackedActor, on_result: Callable[..., None] | None) -> _TrainingResult:
-        trial = self._trial(tracked)
-        number = self.number_of(trial)
-        key = self._ledger.save(number)
-        token = "/lane/" + "-".join(map(str, (*key, self._ledger.life(number).age)))
-        result = _TrainingResult(checkpoint=Checkpoint(token), metrics=dict(trial.last_result or {}))
-        # A save settles before any other event: HyperBand pauses by a save, and if its bracket closed in between,
-        # the trial would stay paused for ever.
-        self.events.appendleft((tracked, lambda: on_result and on_result(tracked, result)))
-        return result
-
-    def _restore(self, tracked: TrackedActor, token: str) -> None:
-        trial, segment, sequence, age = map(int, token.rpartition("/")[2].split("-"))
-        tune_trial = self._trial(tracked)
-        key = StateKey(trial, segment, sequence)
-        self._ledger.restore(self.number_of(tune_trial), key, age, self._settings.decode(tune_trial.config))
-
-    def _take_round(self) -> None:
-        """Advance all lanes by the smallest distance to any lane's milestone; those at theirs report to Tune."""
-        order = sorted(self.waiting, key=lambda tracked: self.number_of(self._trial(tracked)))
-        goals = {tracked: self._goal(self._trial(tracked)) for tracked in order}
-        lives = {tracked: self._ledger.life(self.number_of(self._trial(tracked))) for tracked in order}
-        lockstep = self._settings.scheduler.changes_parameters
-        pacing = [t for t in order if lockstep or not lives[t].frozen]
-        step = min((goals[t] - lives[t].age for t in pacing), default=0)
-        training = {t: lives[t] for t in order if not lives[t].frozen}
-        if training:
-            # The first rounds are short, so that a user soon sees the race.
-            step = min(step, self._settings.round_epochs, 2 ** min(self._ledger.round, 20))
-        with self.controller.exchanged_world():
-            self._rounds.before_round()
-            self._ledger.advance({life.number: step for life in training.values()})
-            self._rounds.after_round()
-        for tracked in order:
-            life = lives[tracked]
-            life.age = life.age + step if tracked in pacing else goals[tracked]
-            if life.age >= goals[tracked]:
-                self._deliver(tracked, life)
-
-    def _goal(self, trial: Trial) -> int:
-        """The age of the trial's next report: its scheduler's milestone, or the end of its budget."""
-        age = self._ledger.life(self.number_of(trial)).age
-        milestone = self._settings.scheduler.next_milestone(self.controller._scheduler_alg, trial, age)
-        return min(self._settings.epochs, max(age + 1, milestone))
-
-    def _deliver(self, tracked: TrackedActor, life: TrialLife) -> None:
-        on_result = self.waiting.pop(tracked)
-        self.n_reports += 1
-        result = {
-            "objective": self._told(life),
-            "training_iteration": life.age,
-            "done": life.age >= self._settings.epochs,
-            "time_total_s": float(life.age),
-        }
-        self.events.append((tracked, lambda: on_result(tracked, result)))
-
-    def _told(self, life: TrialLife) -> float:
-        """Never a NaN: a lane that diverged or failed is told as the worst finite value delivered so far."""
-        if life.broken or life.value is None:
-            return self._worst
-        worse = life.value < self._worst if self._settings.maximize else life.value > self._worst
-        if worse or not self._any_delivered:
-            self._worst, self._any_delivered = life.value, True
-        return life.value
 
 
 class PackedController(TuneController):

@@ -16,9 +16,10 @@ from models.hyper import Hyperparameters
 from models.lanes import Layers, PackSettings
 from models.prepare import Prepared
 from search.trial import TRIAL_ENDED, JobReason, JobState, TrialReason, TrialState
-from workers.controller import Joint, JointSettings
+from workers.controller import Joint
 from workers.errors import WorkerVersion
 from workers.fleet import Fleet, JobContext
+from workers.lane_manager import JointSettings
 from workers.ledger import Ledger, LedgerSettings
 from workers.lives import Best, TrialLife
 from workers.pack_host import SOURCE_HASH
