@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from models.lanes import LaneReport
@@ -115,9 +115,9 @@ class MemorySink:
         """Give all that must be equal between two runs of a job, as text: a NaN equals itself there."""
         stored = self.stored
         return {
-            "trials": {number: repr(_plain(fact)) for number, fact in sorted(stored.trials.items())},
-            "segments": {key: repr(_plain(fact)) for key, fact in sorted(stored.segments.items())},
-            "reports": {key: repr(fact) for key, fact in sorted(stored.reports.items())},
+            "trials": {number: _text(fact) for number, fact in sorted(stored.trials.items())},
+            "segments": {key: _text(fact) for key, fact in sorted(stored.segments.items())},
+            "reports": {key: _text(fact) for key, fact in sorted(stored.reports.items())},
             "segment_of": dict(sorted(stored.segment_of.items())),
             "models": {
                 trial: (fact.epoch, fact.sequence, fact.objective, fact.metrics, fact.test_metrics, fact.package)
@@ -128,5 +128,10 @@ class MemorySink:
         }
 
 
-def _plain(fact: Any) -> Any:
-    return replace(fact, parameters=dict(fact.parameters))
+def _text(fact: TrialFact | SegmentFact | LaneReport) -> str:
+    values = dict(vars(fact))
+    if "parameters" in values:
+        values["parameters"] = dict(values["parameters"])
+    if values.get("error"):
+        values["error"] = values["error"].kind  # a message tells how much memory was left at that moment
+    return repr(values)
