@@ -97,6 +97,9 @@ def _choose_targets(
         for field in ("include", "exclude"):
             if name in (getattr(spec.columns, field) or []):
                 refusals.add(DATA, f"columns.{field}", f"{name!r} is the target; it is never a feature, leave it out")
+    for target in targets:
+        if target.name in _split_columns(spec.split):
+            refusals.add(DATA, "target", f"{target.name!r} marks the rows of a split; predict another column")
     return targets
 
 
@@ -133,14 +136,17 @@ def _check_task(task: Task, targets: list[ColumnSchema], refusals: Refusals) -> 
         refusals.add(DATA, "task", message)
 
 
+def _split_columns(split: Split) -> list[str]:
+    return [part.column for part in (split.test, split.validation) if isinstance(part, ColumnPart)]
+
+
 def _choose_features(spec: JobSpec, schema: TableSchema, targets: list[str], refusals: Refusals) -> list[FeatureColumn]:
     wanted = spec.columns
     for field, names in (("include", wanted.include or []), ("exclude", wanted.exclude), ("kinds", wanted.kinds)):
         for name in names:
             if schema.column(name) is None:
                 refusals.add(DATA, f"columns.{field}", unknown_column(name, schema))
-    marks = [part.column for part in (spec.split.test, spec.split.validation) if isinstance(part, ColumnPart)]
-    left_out = {*targets, *wanted.exclude, *marks}
+    left_out = {*targets, *wanted.exclude, *_split_columns(spec.split)}
     columns = [column for column in schema.columns if column.name not in left_out]
     if wanted.include is not None:
         columns = [column for column in columns if column.name in wanted.include]

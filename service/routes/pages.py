@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from fastapi.responses import FileResponse, HTMLResponse
+from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
 from service.errors import not_found
@@ -42,9 +44,18 @@ def problem(code: str) -> HTMLResponse:
     return HTMLResponse(render_page(code))
 
 
+class _Modules(StaticFiles):
+    """Files that a browser asks about every time: after an upgrade, old modules beside new ones would not fit."""
+
+    def file_response(self, *args: Any, **kwargs: Any) -> Response:
+        answer = super().file_response(*args, **kwargs)
+        answer.headers["Cache-Control"] = "no-cache"
+        return answer
+
+
 def mount_static(app: FastAPI) -> None:
     """Serve the dashboard's files below /static."""
-    app.mount("/static", StaticFiles(directory=WEB), name="static")
+    app.mount("/static", _Modules(directory=WEB), name="static")
 
 
 def _plotly_file() -> Path:

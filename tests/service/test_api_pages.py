@@ -88,7 +88,9 @@ def test_every_problem_type_has_a_page(api: httpx.Client) -> None:
 
 def test_the_dashboard_and_its_parts_come_from_the_service_itself(api: httpx.Client) -> None:
     assert "<title>Regatta</title>" in api.get("/").text
-    assert api.get("/static/js/app.js").headers["content-type"].startswith("text/javascript")
+    module = api.get("/static/js/app.js")
+    assert module.headers["content-type"].startswith("text/javascript")
+    assert module.headers["cache-control"] == "no-cache"
     plotly = api.get("/static/plotly.min.js")
     assert plotly.status_code == 200
     assert b"plotly.js" in plotly.content[:500]

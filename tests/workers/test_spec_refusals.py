@@ -25,6 +25,7 @@ REFUSED: list[tuple[dict[str, Any], str, str, str]] = [
     ({"budget": {"trial": 3}}, "invalid-request", "budget.trial", "no such field"),
     ({"dataset": 5}, "invalid-request", "dataset", "got 5"),
     ({"target": 5}, "invalid-request", "target", "got 5"),
+    ({"target": "town", "split": marked("test", "town", "b")}, "invalid-data", "target", "marks the rows of a split"),
     ({"algorithm": {"kind": "annealing"}}, "invalid-request", "algorithm.kind", "'grid', 'hyperopt', 'random'"),
     ({"algorithm": {}}, "invalid-request", "algorithm.kind", "required"),
     ({"scheduler": {"kind": "asha", "grace": 1}}, "invalid-request", "scheduler.grace", "no such field"),
