@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import ray
-from ray.exceptions import GetTimeoutError, RayActorError
+from ray.exceptions import GetTimeoutError, NodeDiedError, OutOfMemoryError, RayActorError
 
 from workers.fleet import SeatLost
 from workers.pack_host import NothingOpen, PackHost
 
 NAMESPACE = "regatta"
+PROCESS_LOST = (RayActorError, OutOfMemoryError, NodeDiedError)  # the second is Ray's own guard of the node's memory
 
 
 class PackActor(PackHost):
@@ -78,7 +79,7 @@ class _RayCall:
     def result(self) -> Any:
         try:
             return ray.get(self.reference)
-        except (RayActorError, NothingOpen) as error:
+        except (*PROCESS_LOST, NothingOpen) as error:
             raise SeatLost(f"pack actor {self.name} has lost its lanes: {error}") from error
 
 
@@ -99,6 +100,6 @@ class RaySeat:
         """Ask whether Ray has restarted the actor; wait that long for it, or not at all."""
         try:
             ray.get(self._actor.ping.remote(), timeout=max(wait_seconds, 0.05))
-        except (GetTimeoutError, RayActorError):
+        except (GetTimeoutError, *PROCESS_LOST):
             return False
         return True

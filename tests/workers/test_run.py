@@ -19,7 +19,8 @@ from search.schedulers.pbt import Pbt
 from search.trial import TrialReason, TrialState
 from tests.workers.memory_sink import MemorySink
 from tests.workers.races import Race, Wish, pair_race, race
-from workers.errors import ReplayMismatch, SchedulerStuck
+from workers.errors import ReplayMismatch, SchedulerStuck, WorkerVersion
+from workers.local_seat import LocalSeat
 from workers.resolved import ResolvedJob
 from workers.run import JobEnd
 from workers.sink import SegmentFact
@@ -75,6 +76,29 @@ def test_a_cancelled_job_stops_at_a_round_and_its_journal_says_so(kind: str) -> 
     assert (TrialState.CANCELLED, TrialReason.JOB_CANCELLED) in sink.ends().values()
     assert len(sink.ends()) == len(sink.stored.trials)
     assert_replay_ends_alike(started, sink, end)
+
+
+def test_a_trial_that_ended_by_itself_before_the_cancel_is_told_as_it_ended() -> None:
+    end, sink = finished(pair_race("random", "pbt", early_stopping={"patience": 1}), control=Wish("cancel", at_poll=3))
+    assert end.state == "cancelled"
+    told = set(sink.ends().values())
+    assert told == {
+        (TrialState.COMPLETED, TrialReason.OUT_OF_PATIENCE),
+        (TrialState.CANCELLED, TrialReason.JOB_CANCELLED),
+    }
+
+
+def test_a_worker_that_runs_other_code_is_refused() -> None:
+    with pytest.raises(WorkerVersion, match="seat-0 runs source 0123"):
+        finished(pair_race("random", "fifo"), seats=[OtherSeat("seat-0")])
+
+
+class OtherSeat(LocalSeat):
+    """Answers as a pack host whose code was changed since the driver started."""
+
+    def call(self, verb: str, *arguments: Any) -> Any:
+        answer = super().call(verb, *arguments)
+        return replace(answer, value=answer.result().rpartition("@")[0] + "@0123") if verb == "open" else answer
 
 
 def test_a_clock_that_runs_out_ends_the_job_and_what_trained_competes() -> None:
