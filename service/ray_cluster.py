@@ -14,7 +14,7 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from service.settings import Settings, child_environment
+from service.settings import Settings, child_environment, export_ray_environment
 
 HEAD_SECONDS = 60.0
 PROBE_SECONDS = 2.0
@@ -51,6 +51,7 @@ def start_head(settings: Settings) -> Head:
     """
     reap_stale(settings)
     settings.data_dir.mkdir(parents=True, exist_ok=True)
+    export_ray_environment(settings)  # the head asks for this data directory's token, whatever was exported before
     temp_dir = tempfile.mkdtemp(prefix="regatta-ray-")  # sockets need a short path, so not in the data directory
     port = free_port()
     command = [

@@ -161,6 +161,6 @@ def start_service(data_dir: Path, *arguments: str, cwd: Path | None = None) -> R
     try:
         wait_until(is_ready, START_SECONDS, "the service is ready")
     except AssertionError:
-        process.kill()
+        running.stop()
         raise
     return running

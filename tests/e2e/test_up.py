@@ -53,7 +53,11 @@ def test_what_a_killed_service_left_is_reaped_by_the_next(data_dir: Path) -> Non
         second.stop()
 
 
-def test_the_token_is_private_and_ray_answers_nobody_without_it(service: Running) -> None:
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "credentials", [{}, {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0" * 64}], ids=["no", "wrong"]
+)
+def test_the_token_is_private_and_ray_answers_nobody_without_it(service: Running, credentials: dict[str, str]) -> None:
     token = service.data_dir / "ray-token"
     assert stat.S_IMODE(token.stat().st_mode) == 0o600
     address = json.loads((service.data_dir / "ray-head.json").read_text())["address"]
@@ -63,9 +67,8 @@ def test_the_token_is_private_and_ray_answers_nobody_without_it(service: Running
         "print('connected', ray.cluster_resources())\n"
     )
     stranger = {key: value for key, value in os.environ.items() if not key.startswith("RAY_")}
-    stranger |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0" * 64}
     answer = subprocess.run(
-        [sys.executable, "-c", code], env=stranger, capture_output=True, text=True, timeout=120, cwd="/"
+        [sys.executable, "-c", code], env=stranger | credentials, capture_output=True, text=True, timeout=120, cwd="/"
     )
     assert "connected" not in answer.stdout
     assert answer.returncode != 0
