@@ -9,12 +9,11 @@ from __future__ import annotations
 import json
 import os
 import queue
-import sys
 import threading
 import time
 import traceback
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TextIO
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
@@ -169,15 +168,17 @@ class Driver:
 
 def main(settings: Settings, address: str) -> None:
     """Serve a runner until it goes away."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what a library prints is no answer
     ray_cluster.connect(address)
     _warm_up()
     driver = Driver(settings)
     lines: queue.Queue[str] = queue.Queue()
     threading.Thread(target=_read_lines, args=(lines,), daemon=True, name="input").start()
-    _answer({"ready": os.getpid()})
+    _answer(answers, {"ready": os.getpid()})
     while True:
         work = Assignment(**json.loads(lines.get()))
-        _answer({"job_id": work.job_id, "state": driver.drive(work)})
+        _answer(answers, {"job_id": work.job_id, "state": driver.drive(work)})
 
 
 def _warm_up() -> None:
@@ -194,6 +195,6 @@ def _read_lines(lines: queue.Queue[str]) -> None:
     os._exit(1)  # the runner is gone: a driver without one must not go on beside its successor
 
 
-def _answer(fact: dict[str, Any]) -> None:
-    sys.stdout.write(json.dumps(fact) + "\n")
-    sys.stdout.flush()
+def _answer(answers: TextIO, fact: dict[str, Any]) -> None:
+    answers.write(json.dumps(fact) + "\n")
+    answers.flush()
