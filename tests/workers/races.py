@@ -13,6 +13,7 @@ from models.prepare import Prepared, prepare
 from models.table import Table
 from search.discovery import ALGORITHMS, SCHEDULERS
 from search.plugins import admit
+from tests.workers.memory_sink import MemorySink
 from workers.fleet import Fleet, Seat
 from workers.local_seat import LocalSeat
 from workers.resolved import ResolvedJob
@@ -32,6 +33,9 @@ GRID = {
     "hidden_layers": {"type": "int", "low": 0, "high": 1},
     "optimizer": {"type": "choice", "values": ["sgd", "adam"]},
 }
+RATE = {"learning_rate": {"type": "float", "low": 0.001, "high": 0.1}}
+LINEAR = {"optimizer": "sgd", "hidden_layers": 0, "batch_size": 8}
+TOO_LARGE = {"optimizer": "sgd", "hidden_layers": 16, "units": 65536, "batch_size": 8}  # 2 TB: it fits no machine
 FIXED = {"units": 4, "batch_size": 8, "optimizer": "sgd"}
 
 
@@ -90,6 +94,14 @@ def pair_race(algorithm: str, scheduler: str, **body: Any) -> Race:
     if scheduler == "pbt":
         settings["scheduler"]["perturbation_interval"] = 2
     return race(**{**settings, **body})
+
+
+def finished(started: Race, **options: Any) -> tuple[JobEnd, MemorySink]:
+    """Run a job to its end and commit everything."""
+    sink = MemorySink(started.job.keep_models)
+    end = started.run(sink, **options)
+    sink.close()
+    return end, sink
 
 
 class Nobody:

@@ -127,7 +127,7 @@ class TestEveryFleet:
 
     def test_a_lane_that_cannot_be_built_fails_alone(self, seats: list[Any]) -> None:
         fleet = opened(seats)
-        huge = LaneStart(9, Hyperparameters(hidden_layers=3, units=65536), seed=0)
+        huge = LaneStart(9, Hyperparameters(hidden_layers=16, units=65536), seed=0)
         reports = fleet.start([*STARTS, huge])
         assert [(r.lane, r.outcome) for r in reports] == [(9, "failed")]
         assert reports[0].error is not None
