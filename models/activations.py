@@ -9,7 +9,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
+Floats = NDArray[np.float64]
 
 _ERF_END = 6.0  # erf is 1 from here on, to the last bit of a float64
 _ERF_STEPS_PER_UNIT = 512
@@ -52,20 +52,19 @@ def softmax(z: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _gelu(z: Floats) -> Floats:
-    wide = z.astype(np.float64)
-    return (wide * 0.5 * (1.0 + erf(wide / math.sqrt(2.0)))).astype(np.float32)
+    return z * 0.5 * (1.0 + erf(z / math.sqrt(2.0)))
 
 
 def _elu(z: Floats) -> Floats:
-    return np.where(z > 0, z, np.expm1(np.minimum(z, 0))).astype(np.float32)
+    return np.where(z > 0, z, np.expm1(np.minimum(z, 0)))
 
 
 ACTIVATIONS: dict[str, Callable[[Floats], Floats]] = {
-    "relu": lambda z: np.maximum(z, np.float32(0)),
+    "relu": lambda z: np.maximum(z, 0),
     "tanh": np.tanh,
-    "logistic": lambda z: logistic(z.astype(np.float64)).astype(np.float32),
+    "logistic": logistic,
     "identity": lambda z: z,
     "gelu": _gelu,
-    "silu": lambda z: (z * logistic(z.astype(np.float64))).astype(np.float32),
+    "silu": lambda z: z * logistic(z),
     "elu": _elu,
 }

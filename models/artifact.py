@@ -103,7 +103,7 @@ A multilayer perceptron trained by Regatta.
   model.safetensors  layers.0.weight [inputs, outputs], layers.0.bias, layers.1.weight, ... in float32
   card.json          what it was trained on and how, and every number needed to predict
 
-To predict with numpy and safetensors alone:
+To predict with numpy and safetensors alone (the service computes steps 2 and 3 in float64):
 
 1. Encode a row. Go through card["preprocessing"]["features"] in order and put side by side, in float32:
    numeric      (x - mean) / scale, a missing x replaced by median first; 0 where scale is 0.

@@ -144,7 +144,7 @@ class Predictor:
     def predict_inputs(self, x: NDArray[np.float32]) -> NDArray[np.float64]:
         """Predict preprocessed rows: raw units [N, C], or probabilities [N, classes]. Shapes: x [N, D]."""
         outputs = [self._forward(x[start : start + CHUNK_ROWS]) for start in range(0, max(len(x), 1), CHUNK_ROWS)]
-        z = np.concatenate(outputs).astype(np.float64)
+        z = np.concatenate(outputs)
         if self.task == "regression":
             targets = self.targets
             values: NDArray[np.float64] = z * np.array([t.scale for t in targets]) + [t.mean for t in targets]
@@ -153,12 +153,15 @@ class Predictor:
             return np.concatenate([logistic(-z), logistic(z)], axis=1)
         return softmax(z)
 
-    def _forward(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _forward(self, x: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Compute in float64, so that anyone's numpy gets the same answer whatever the order of its sums."""
         activate = ACTIVATIONS[self.card["architecture"]["activation"]]
+        h = x.astype(np.float64)
         for weight, bias in self.layers[:-1]:
-            x = activate(x @ weight + bias)
+            h = activate(h @ weight + bias)
         weight, bias = self.layers[-1]
-        return x @ weight + bias
+        answer: NDArray[np.float64] = h @ weight + bias
+        return answer
 
     def evaluate(self, x: NDArray[np.float32], y: NDArray[Any], metrics: Sequence[str]) -> dict[str, float]:
         """Score preprocessed rows against raw targets [N, C] or class indices [N].

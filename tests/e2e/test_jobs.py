@@ -162,14 +162,14 @@ def _predict_by_hand(package: bytes, rows: list[dict[str, Any]]) -> list[float]:
     columns = [
         _encode(feature, [row[feature["name"]] for row in rows]) for feature in card["preprocessing"]["features"]
     ]
-    x = np.concatenate(columns, axis=1).astype(np.float32)
+    x = np.concatenate(columns, axis=1).astype(np.float32).astype(np.float64)
     n_layers = len(tensors) // 2
     for place in range(n_layers):
         x = x @ tensors[f"layers.{place}.weight"] + tensors[f"layers.{place}.bias"]
         if place < n_layers - 1:
             x = np.maximum(x, 0) if card["architecture"]["activation"] == "relu" else np.tanh(x)
     target = card["targets"][0]
-    return [float(value) for value in x[:, 0].astype(np.float64) * target["scale"] + target["mean"]]
+    return [float(value) for value in x[:, 0] * target["scale"] + target["mean"]]
 
 
 def _encode(feature: dict[str, Any], values: list[Any]) -> np.ndarray:
