@@ -33,6 +33,7 @@ from service.recorder import Recorder
 from service.settings import Settings
 from workers.errors import JobError, LeaseLost, StorageFull, WorkersLost
 from workers.fleet import Fleet
+from workers.pack_host import NotLeased
 from workers.ray_seat import RaySeat
 from workers.resolved import ResolvedJob
 from workers.run import JobEnd, JobRun, run_job
@@ -134,6 +135,8 @@ class Driver:
             return JobEnd(JobState.FAILED, error.reason, str(error))
         except WorkersLost as error:
             return JobEnd(JobState.QUEUED, JobReason.NO_WORKERS, str(error))
+        except NotLeased as error:
+            raise LeaseLost(str(error)) from error
         except (LeaseLost, IllegalTransition):
             raise
         except Exception as error:  # the runner's loop: a fault of ours must end this job, not the service
