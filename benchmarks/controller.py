@@ -6,6 +6,7 @@ What is left is what a trial costs beside its training. The recorder is left out
 from __future__ import annotations
 
 import argparse
+import gc
 import logging
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -90,7 +91,7 @@ class NobodyAsks:
         return None
 
 
-def run_once(pair: tuple[str, str], trials: int) -> dict[str, float]:
+def run_once(pair: tuple[str, str], trials: int, epochs: int = 27) -> dict[str, float]:
     """Run a whole job without training; seconds of this process."""
     from workers.run import JobRun, run_job
 
@@ -100,7 +101,7 @@ def run_once(pair: tuple[str, str], trials: int) -> dict[str, float]:
         "space": SPACE,
         "algorithm": {"kind": pair[0]},
         "scheduler": {"kind": pair[1]},
-        "budget": {"trials": trials, "epochs_per_trial": 27},
+        "budget": {"trials": trials, "epochs_per_trial": epochs},
         "early_stopping": None,
     }
     job = resolve(JobSpec.model_validate(body), table.schema, [bundled_target("digits")])
@@ -116,14 +117,16 @@ def run_once(pair: tuple[str, str], trials: int) -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--trials", type=int, default=256)
+    parser.add_argument("--epochs", type=int, default=27)
     parser.add_argument("--runs", type=int, default=5)
     given = parser.parse_args()
     export_ray_environment(Settings())
     logging.getLogger("ray").setLevel(logging.ERROR)
     run_once(("random", "fifo"), 16)
-    figures: dict[str, Any] = {"trials": given.trials, "epochs": 27}
+    gc.freeze()  # as a driver does
+    figures: dict[str, Any] = {"trials": given.trials, "epochs": given.epochs}
     for pair in PAIRS:
-        runs = [run_once(pair, given.trials) for _ in range(given.runs)]
+        runs = [run_once(pair, given.trials, given.epochs) for _ in range(given.runs)]
         figures["+".join(pair)] = {name: spread([run[name] for run in runs]) for name in runs[0]}
     write_result("controller", figures)
 

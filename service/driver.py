@@ -6,6 +6,7 @@ input ends, its runner is gone and so is it.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import queue
@@ -175,6 +176,7 @@ def main(settings: Settings, address: str) -> None:
     os.dup2(2, 1)  # what a library prints is no answer
     ray_cluster.connect(address)
     _warm_up()
+    gc.freeze()  # half a million objects of the libraries, which every full collection would walk through
     driver = Driver(settings)
     lines: queue.Queue[str] = queue.Queue()
     threading.Thread(target=_read_lines, args=(lines,), daemon=True, name="input").start()
