@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -188,3 +189,18 @@ def test_the_demo_runs_to_its_end() -> None:
     assert demo.returncode == 0, demo.stdout + demo.stderr
     for said in ("dashboard: http://", "leaderboard", "predicted:", "the service has stopped"):
         assert said in demo.stdout
+
+
+def test_the_figures_of_the_readme_are_those_of_the_results() -> None:
+    digits = read_figures("digits")
+    controller = read_figures("controller")
+    beside = [controller[f"random+{kind}"]["ms_per_trial"]["median"] for kind in ("fifo", "asha", "hyperband")]
+    readme = (ROOT / "README.md").read_text()
+    assert f"| {digits['ms_per_trial']['median']:.0f} ms per trial" in readme
+    assert f"| {digits['seconds_to_first_report']['median']:.1f} s |" in readme
+    assert f"| {' / '.join(f'{figure:.1f}' for figure in beside)} ms |" in readme
+
+
+def read_figures(name: str) -> dict[str, Any]:
+    figures: dict[str, Any] = json.loads((ROOT / "benchmarks" / "results" / f"{name}.json").read_text())["figures"]
+    return figures
