@@ -32,10 +32,9 @@ def started_search(algorithm: Algorithm, request: SearchRequest) -> Any:
     """Build an algorithm and give it its experiment, as the controller does."""
     search = algorithm.build(request)
     config = tune_space(request.domains)
-    folder = tempfile.mkdtemp(prefix="regatta-test-")
-    search.add_configurations(
-        [Experiment("race", Runner, config=config, num_samples=request.trials, storage_path=folder)]
-    )
+    with tempfile.TemporaryDirectory(prefix="regatta-test-") as folder:
+        race = Experiment("race", Runner, config=config, num_samples=request.trials, storage_path=folder)
+        search.add_configurations([race])
     return search
 
 
