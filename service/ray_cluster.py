@@ -19,6 +19,7 @@ from service.settings import Settings, child_environment, export_ray_environment
 HEAD_SECONDS = 60.0
 PROBE_SECONDS = 2.0
 OBJECT_STORE_BYTES = 512 * 2**20
+ROOT = Path(__file__).resolve().parent.parent
 
 
 class RayUnreachable(RuntimeError):
@@ -92,9 +93,10 @@ def reap_stale(settings: Settings) -> None:
     state.unlink(missing_ok=True)
 
 
-def connect(address: str) -> None:
+def connect(address: str, ship_code: bool = False) -> None:
     """Connect this process to Ray. A dead head would block `ray.init` for a minute, so its port is tried first.
 
+    With `ship_code`, what this process starts on other nodes finds the packages of this checkout there.
     Raises: RayUnreachable.
     """
     import ray
@@ -103,7 +105,13 @@ def connect(address: str) -> None:
 
     if not is_listening(address, PROBE_SECONDS):
         raise RayUnreachable(f"nobody listens at {address}")
-    ray.init(address=address, namespace=NAMESPACE, log_to_driver=False, logging_level="ERROR")
+    packages = shipped_packages() if ship_code else None
+    ray.init(address=address, namespace=NAMESPACE, runtime_env=packages, log_to_driver=False, logging_level="ERROR")
+
+
+def shipped_packages() -> dict[str, list[str]]:
+    """Name the packages that a pack actor imports, as Ray's runtime environment wants them."""
+    return {"py_modules": [str(ROOT / name) for name in ("models", "search", "workers")]}
 
 
 def is_listening(address: str, seconds: float) -> bool:

@@ -84,7 +84,9 @@ class Runner:
 
         from workers.ray_seat import hire, plan_berths
 
-        ray_cluster.connect(self._address)
+        ray_cluster.connect(
+            self._address, ship_code=self._settings.ship_code and self._settings.ray_address is not None
+        )
         berths = plan_berths(self._settings.workers, self._settings.gpu_share)
         actors = {f"pack-{index}": hire(f"pack-{index}", berth) for index, berth in enumerate(berths)}
         ray.get([actor.ping.remote() for actor in actors.values()])

@@ -29,6 +29,7 @@ class Settings(BaseSettings):
     lease_seconds: float = Field(15.0, gt=0, description="How long a job stays with a silent driver.")
     beat_seconds: float = Field(5.0, gt=0, description="How often a driver renews its lease.")
     storage_patience_seconds: float = Field(120.0, gt=0, description="How long a driver waits for its database.")
+    ship_code: bool = Field(True, description="Send the packages to the nodes of a Ray that was not started here.")
     ray_token_file: Path | None = Field(None, description="Ray's token; null is `ray-token` in the data directory.")
     gpu_share: float = Field(
         1.0, gt=0, le=1, description="Share of a GPU that one pack actor takes where Ray has GPUs."

@@ -62,9 +62,14 @@ class Supervisor:
         self._parts[name] = subprocess.Popen(
             [sys.executable, "-m", "service", name, "--tied", *arguments],
             stdin=subprocess.PIPE,
-            env=child_environment(self._settings),
+            env=child_environment(self._part_settings()),
             start_new_session=True,
         )
+
+    def _part_settings(self) -> Settings:
+        """The parts see a Ray of our own as a configured one; its workers have the packages of this machine."""
+        own_ray = self._settings.ray_address is None
+        return self._settings.model_copy(update={"ship_code": False}) if own_ray else self._settings
 
     def _tend(self) -> None:
         head_died = self._head is not None and not self._head.is_alive()

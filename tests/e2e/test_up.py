@@ -104,3 +104,26 @@ def test_the_dashboard_answers_at_the_root(service: Running) -> None:
     page = httpx.get(service.url + "/", timeout=30)
     assert page.status_code == 200
     assert "<title>" in page.text
+
+
+@pytest.mark.slow
+def test_nodes_of_a_foreign_ray_get_the_packages_sent(tmp_path: Path) -> None:
+    code = (
+        "import sys\n"
+        f"sys.path.insert(0, {str(ROOT)!r})\n"
+        "from service import ray_cluster\n"
+        "import ray\n"
+        "ray.init(num_cpus=1, include_dashboard=False, runtime_env=ray_cluster.shipped_packages())\n"
+        "def where():\n"
+        "    import workers.pack_host as host\n"
+        "    return host.SOURCE_HASH, host.__file__\n"
+        "there = ray.get(ray.remote(where).remote(), timeout=100)\n"
+        "here = where()\n"
+        "assert there[0] == here[0] and there[1] != here[1], (there, here)\n"
+        "print('sent')\n"
+    )
+    bare = {key: value for key, value in os.environ.items() if key != "PYTHONPATH" and not key.startswith("RAY_")}
+    answer = subprocess.run(
+        [sys.executable, "-c", code], env=bare, cwd=tmp_path, capture_output=True, text=True, timeout=200
+    )
+    assert "sent" in answer.stdout, answer.stderr[-3000:]
