@@ -13,6 +13,11 @@ import psycopg
 import pytest
 
 from service.database import Database, migrate
+from service.settings import Settings, export_ray_environment
+
+# Ray reads its variables when it is first imported, so they are set before any test module is.
+_RAY_FOLDER = tempfile.TemporaryDirectory(prefix="regatta-test-ray-")
+export_ray_environment(Settings(data_dir=Path(_RAY_FOLDER.name)))
 
 Kind = str
 MakeUrl = Callable[[], str]
@@ -46,16 +51,26 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def make_postgresql_database(postgresql_server: str) -> MakeUrl:
+    """Makes databases without tables: a service gets one of its own, since its runner takes every job it finds."""
+
+    def make() -> str:
+        name = f"own_{uuid.uuid4().hex}"
+        with psycopg.connect(postgresql_server, autocommit=True) as connection:
+            connection.execute(f'CREATE DATABASE "{name}"')
+        return _with_database(postgresql_server, name)
+
+    return make
+
+
 @pytest.fixture
 def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of a database without tables; parametrise it indirectly with BOTH."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'empty.db'}"
-    server: str = request.getfixturevalue("postgresql_server")
-    name = f"empty_{uuid.uuid4().hex}"
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"')
-    return _with_database(server, name)
+    make: MakeUrl = request.getfixturevalue("make_postgresql_database")
+    return make()
 
 
 @pytest.fixture(params=BOTH)

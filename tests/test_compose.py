@@ -17,6 +17,7 @@ import yaml
 
 from examples.numpy_model import NumpyModel
 from service.ray_cluster import free_port, is_listening, kill_session, session_members
+from tests.conftest import MakeUrl
 from tests.e2e.running import Running, command_line, wait_until
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -175,8 +176,10 @@ def _has_raylet(session: int) -> bool:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_the_parts_together_race_a_job_and_leave_nothing_behind(tmp_path: Path, postgresql_server: str) -> None:
-    with deployed(tmp_path / "deployment", postgresql_server) as deployment:
+def test_the_parts_together_race_a_job_and_leave_nothing_behind(
+    tmp_path: Path, make_postgresql_database: MakeUrl
+) -> None:
+    with deployed(tmp_path / "deployment", make_postgresql_database()) as deployment:
         token = deployment.folder / "data" / "ray-token"
         assert token.stat().st_mode & 0o077 == 0
         api = Running(deployment.parts["api"], f"http://127.0.0.1:{deployment.api_port}", deployment.folder / "data")

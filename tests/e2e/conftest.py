@@ -29,7 +29,7 @@ def service(
     if kind not in services:
         arguments = []
         if kind == "postgresql":
-            arguments = ["--database-url", request.getfixturevalue("postgresql_server")]
+            arguments = ["--database-url", request.getfixturevalue("make_postgresql_database")()]
         services[kind] = start_service(tmp_path_factory.mktemp("service") / kind, *arguments)
     return services[kind]
 

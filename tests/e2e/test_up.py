@@ -113,7 +113,7 @@ def test_nodes_of_a_foreign_ray_get_the_packages_sent(tmp_path: Path) -> None:
         f"sys.path.insert(0, {str(ROOT)!r})\n"
         "from service import ray_cluster\n"
         "import ray\n"
-        "ray.init(num_cpus=1, include_dashboard=False, runtime_env=ray_cluster.shipped_packages())\n"
+        "ray.init('local', num_cpus=1, include_dashboard=False, runtime_env=ray_cluster.shipped_packages())\n"
         "def where():\n"
         "    import workers.pack_host as host\n"
         "    return host.SOURCE_HASH, host.__file__\n"

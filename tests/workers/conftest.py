@@ -1,18 +1,11 @@
-"""Ray's variables are set before anything imports ray; packs run on one thread, as pack actors do."""
+"""Packs run on one thread, as pack actors do."""
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import torch
-
-from service.settings import Settings, export_ray_environment
-
-_FOLDER = tempfile.TemporaryDirectory(prefix="regatta-test-workers-")
-export_ray_environment(Settings(data_dir=Path(_FOLDER.name)))
 
 
 @pytest.fixture(autouse=True)
