@@ -59,7 +59,6 @@ def up(
     if settings.port == 0:
         settings = settings.model_copy(update={"port": free_port()})
     _need_free(settings)
-    export_ray_environment(settings)
     address = f"http://{settings.host}:{settings.port}"
     typer.echo(f"Regatta is starting; data in {settings.data_dir.resolve()}")
     try:

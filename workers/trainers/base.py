@@ -42,10 +42,6 @@ class Trainer(ABC):
         """Refuse values that fit each hyperparameter but not each other."""
         return []
 
-    def default_metric(self, task: Task) -> str:
-        """Name the objective of a job that names none."""
-        return self.metrics(task)[0]
-
     @property
     def names(self) -> list[str]:
         """The hyperparameters by name."""
