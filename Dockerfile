@@ -9,7 +9,7 @@ RUN useradd --uid 10001 --create-home regatta && install -d -o regatta /data
 WORKDIR /app
 COPY requirements.lock pyproject.toml ./
 # The lock as a constraint: what runs, without the tools of development.
-RUN python -c "import tomllib; print('\n'.join(tomllib.load(open('pyproject.toml', 'rb'))['project']['dependencies']))" > /tmp/wanted \
+RUN python -c "import tomllib; p = tomllib.load(open('pyproject.toml', 'rb'))['project']; print('\n'.join(p['dependencies'] + p['optional-dependencies']['kernels']))" > /tmp/wanted \
     && index=$([ "$TORCH" = cpu ] && echo "--extra-index-url https://download.pytorch.org/whl/cpu" || true) \
     && pip install $index --constraint requirements.lock --requirement /tmp/wanted \
     && rm /tmp/wanted

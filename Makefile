@@ -20,6 +20,7 @@ $(STAMP): requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install --quiet --disable-pip-version-check $(PIP_TORCH) -r requirements.lock
 	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	$(PY) -c "from models.pack import warm_up; warm_up()"  # compiles the kernels once
 	@touch $@
 
 demo: $(STAMP) ## Submit a real job to a fresh service, watch it, fetch the best model, predict with it
@@ -55,5 +56,5 @@ bench: $(STAMP) ## Run the benchmarks; results go to benchmarks/results
 
 lock: $(STAMP) ## Make requirements.lock anew from pyproject.toml
 	$(PY) -m pip install --quiet pip-tools
-	(sed -n '/^[^#]/q;p' requirements.lock; $(PY) -m piptools compile --quiet --extra dev --upgrade --strip-extras --allow-unsafe --no-header --no-annotate --no-emit-index-url --no-emit-find-links -o - pyproject.toml | sed 's/+cpu$$//') > requirements.new
+	(sed -n '/^[^#]/q;p' requirements.lock; $(PY) -m piptools compile --quiet --extra dev --extra kernels --upgrade --strip-extras --allow-unsafe --no-header --no-annotate --no-emit-index-url --no-emit-find-links -o - pyproject.toml | sed 's/+cpu$$//') > requirements.new
 	mv requirements.new requirements.lock

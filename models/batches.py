@@ -22,13 +22,15 @@ VALIDATION_ROWS = 256
 class Batches:
     """One epoch in its order.
 
-    Shapes: S steps; x [S, B, D], target and weight [S, B, C], all padded; `shares` S parts of 1.
+    Shapes: S steps; x [S, B, D], target and weight [S, B, C], all padded; `counts` the rows of
+    every step, `shares` their parts of 1.
     """
 
     x: Tensor
     target: Tensor
     weight: Tensor
     shares: list[float]
+    counts: list[int]
 
 
 def batch_order(n_rows: int, seed: int, epoch: int, batch_size: int) -> NDArray[np.int64]:
@@ -62,18 +64,19 @@ class Rows:
 
     def _gather(self, epoch: int, batch_size: int) -> Batches:
         order = batch_order(self.n_train, self.seed, epoch, batch_size)
-        n_steps = -(-self.n_train // batch_size)
-        index = np.full((n_steps, round_up(batch_size, BATCH_MULTIPLE)), self.n_train)
-        counts = [min(batch_size, self.n_train - step * batch_size) for step in range(n_steps)]
-        for step, count in enumerate(counts):
-            index[step, :count] = order[step * batch_size : step * batch_size + count]
-        where = torch.from_numpy(index).to(self.device)
-        weight = np.zeros((*index.shape, self._target.shape[1]))
+        n_steps, padded = -(-self.n_train // batch_size), round_up(batch_size, BATCH_MULTIPLE)
+        filled = np.full(n_steps * batch_size, self.n_train)
+        filled[: self.n_train] = order
+        index = np.full((n_steps, padded), self.n_train)
+        index[:, :batch_size] = filled.reshape(n_steps, batch_size)
+        counts = np.full(n_steps, batch_size)
+        counts[-1] = self.n_train - (n_steps - 1) * batch_size
         per_row = self.n_outputs if self.task == "regression" else 1
-        for step, count in enumerate(counts):
-            weight[step, :count, : self.n_outputs] = 1 / (count * per_row)
-        shares = [count / self.n_train for count in counts]
-        return Batches(self._x[where], self._target[where], self._load(weight), shares)
+        weight = np.zeros((*index.shape, self._target.shape[1]), np.float32 if self.dtype == torch.float32 else float)
+        weight[:, :, : self.n_outputs] = np.where(index < self.n_train, 1 / (counts * per_row)[:, None], 0)[:, :, None]
+        where = torch.from_numpy(index).to(self.device)
+        shares = (counts / self.n_train).tolist()
+        return Batches(self._x[where], self._target[where], self._load(weight), shares, counts.tolist())
 
 
 def _padded(array: Floats, n_rows: int) -> Floats:

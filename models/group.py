@@ -3,40 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.batches import Rows
+from models.bench import Bench
 from models.dropout import DropoutMasks
 from models.layout import BATCH_MULTIPLE, LANE_MULTIPLE, round_up
 from models.lineup import activation_runs, has_dropout, optimizer_runs
 from models.live_lane import BEST, PARAMETERS, Lane
 from models.losses import LOSSES, LossBuffers
-from models.metrics import Judge
 from models.mlp import PackedMLP, TrainedMLP
 from models.optim import Optimizer, OptimizerRows, build_optimizer
-
-GroupKey = tuple[int, tuple[int, ...], int]
-
-
-@dataclass(frozen=True)
-class Bench:
-    """What all groups of a pack share. `like` is an empty tensor of the pack's device and type."""
-
-    rows: Rows
-    judge: Judge
-    like: Tensor
-
-    def batch_size(self, lane: Lane) -> int:
-        return min(lane.hyper.batch_size, self.rows.n_train)
-
-    def key(self, lane: Lane) -> GroupKey:
-        """Lanes with the same key may be lined up together."""
-        return self.batch_size(lane), lane.layout.padded, lane.epoch
 
 
 class Group:

@@ -17,7 +17,7 @@ from models.layout import Layout
 from models.optim import STATE_ROWS
 
 if TYPE_CHECKING:
-    from models.group import Group
+    from models.bench import Trained
 
 PARAMETERS, BEST = "parameters", "best"
 
@@ -42,7 +42,7 @@ class Lane:
     has_best: bool = False
     earlier_best: Layers | None = None
     outcome: Outcome | None = None
-    group: Group | None = None
+    group: Trained | None = None
 
     @property
     def state_names(self) -> tuple[str, ...]:

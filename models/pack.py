@@ -10,30 +10,45 @@ import math
 import traceback
 from collections.abc import Iterable, Mapping, Sequence
 
+import numpy as np
 import torch
 
 from models.batches import Rows
+from models.bench import Bench, Trained
 from models.capacity import bytes_available, bytes_needed, check_capacity
-from models.group import Bench, Group, GroupKey
+from models.cpu import HAS_COMPILER
+from models.group import Group
 from models.hyper import Hyperparameters
-from models.lanes import LaneError, LaneReport, LaneStart, LaneState, Layers, PackData, PackSettings
+from models.lanes import LaneError, LaneReport, LaneStart, LaneState, Layers, PackData, PackSettings, Task
 from models.layout import Layout
 from models.lineup import sort_key
 from models.live_lane import Lane, admit, keep_best
-from models.metrics import Judge
+from models.metrics import METRICS, Judge
+
+if HAS_COMPILER:
+    from models.cpu.engine import LANES_AT_ONCE, LaneByLane, Room, serves
+
+GroupKey = tuple[int, int, tuple[int, ...]]
 
 
 class Pack:
-    """The lanes of one job on one device."""
+    """The lanes of one job on one device. Without `kernels`, torch trains even what compiled kernels could."""
 
     def __init__(
-        self, data: PackData, settings: PackSettings, device: str = "cpu", dtype: torch.dtype = torch.float32
+        self,
+        data: PackData,
+        settings: PackSettings,
+        device: str = "cpu",
+        dtype: torch.dtype = torch.float32,
+        kernels: bool = HAS_COMPILER,
     ) -> None:
         self.settings, self._device = settings, torch.device(device)
         self._n_inputs, self._n_outputs = data.x_train.shape[1], data.n_outputs
         rows = Rows(data, settings.seed, self._device, dtype)
         judge = Judge(data, settings.metrics, self._device)
         self._bench = Bench(rows, judge, torch.empty(0, device=self._device, dtype=dtype))
+        compiled = kernels and self._device.type == "cpu"
+        self._room = Room(self._bench.like.numpy().dtype) if compiled else None
         self._lanes: dict[int, Lane] = {}
 
     def start(self, starts: Sequence[LaneStart]) -> list[LaneReport]:
@@ -109,11 +124,24 @@ class Pack:
         return self._lanes[number]
 
     def _line_up(self, lanes: Iterable[Lane]) -> list[list[Lane]]:
-        """Sort lanes into groups of equal key; neighbours in the list share their gathered batches."""
+        """Sort lanes into groups that are trained at once; neighbours in the list share their gathered batches."""
         found: dict[GroupKey, list[Lane]] = {}
         for lane in sorted(lanes, key=sort_key):
-            found.setdefault(self._bench.key(lane), []).append(lane)
-        return [found[key] for key in sorted(found, key=lambda key: (key[0], key[2], key[1]))]
+            found.setdefault(self._key(lane), []).append(lane)
+        groups = []
+        for key in sorted(found):
+            alike = found[key]
+            size = len(alike) if key[2] else LANES_AT_ONCE
+            groups += [alike[first : first + size] for first in range(0, len(alike), size)]
+        return groups
+
+    def _key(self, lane: Lane) -> GroupKey:
+        """Lanes with the same key may be trained at once; one after another, they need not have the same widths."""
+        widths = () if self._is_solo(lane) else lane.layout.padded
+        return self._bench.batch_size(lane), lane.epoch, widths
+
+    def _is_solo(self, lane: Lane) -> bool:
+        return self._room is not None and serves(lane.hyper)
 
     def _train_epoch(self, lanes: list[Lane]) -> list[LaneReport]:
         """Train lanes as one; after an exception, put their numbers back and go on by halves."""
@@ -132,7 +160,7 @@ class Pack:
             _dissolve(half)  # memory may be what was missing
         return reports
 
-    def _gather(self, lanes: list[Lane]) -> Group:
+    def _gather(self, lanes: list[Lane]) -> Trained:
         """Return the group of exactly these lanes: the one they are in, or a new one.
 
         Raises: OutOfDeviceMemory.
@@ -143,9 +171,11 @@ class Pack:
         _dissolve(lanes)
         needed = sum(self.bytes_needed(lane.hyper) for lane in lanes)
         check_capacity(needed, bytes_available(self._device), f"training {len(lanes)} lanes as one")
+        if self._room is not None and self._is_solo(lanes[0]):
+            return LaneByLane(lanes, self._bench, self._room)
         return Group(lanes, self._bench)
 
-    def _report(self, group: Group, losses: list[float], scores: list[list[float]]) -> list[LaneReport]:
+    def _report(self, group: Trained, losses: list[float], scores: list[list[float]]) -> list[LaneReport]:
         n_steps = -(-self._bench.rows.n_train // group.batch_size)
         reports, improved = [], []
         for lane, loss, values in zip(group.lanes, losses, scores, strict=True):
@@ -160,6 +190,21 @@ class Pack:
         if improved:
             group.keep_best(improved)
         return reports
+
+
+def warm_up(device: str = "cpu") -> None:
+    """Compile or load all kernels, so that no job waits for it. Raises what the compiler raises."""
+    rng = np.random.default_rng(0)
+    tasks: tuple[tuple[Task, int], ...] = ("regression", 1), ("binary", 1), ("multiclass", 2)
+    for task, n_outputs in tasks:
+        y = rng.integers(2, size=32) if task != "regression" else rng.normal(size=(32, 1)).astype(np.float32)
+        x = rng.normal(size=(32, 2)).astype(np.float32)
+        metrics = tuple(name for name, metric in METRICS.items() if task in metric.tasks)
+        pack = Pack(PackData(task, n_outputs, x, y, x, y), PackSettings(0, metrics, False), device)
+        pack.start([LaneStart(0, Hyperparameters(dropout=0.5), 0)])
+        error = pack.train({0: 1})[0].error
+        if error is not None:
+            raise RuntimeError(f"kernels do not work on {device}:\n{error.traceback}")
 
 
 def _dissolve(lanes: Iterable[Lane]) -> None:

@@ -10,10 +10,10 @@ import torch
 from torch import nn
 
 from models.batches import batch_order
-from models.dropout import dropout_generator, steps_per_chunk
+from models.dropout import dropout_keys
 from models.hyper import Hyperparameters
 from models.lanes import PackData
-from models.layout import Layout, round_up
+from models.layout import Layout
 
 ACTIVATIONS = {
     "relu": nn.ReLU,
@@ -33,6 +33,18 @@ class GivenDropout(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x * self.mask if self.training else x
+
+
+def hash_numbers(keys: list[int], step: int, layer: int, n: int) -> np.ndarray:
+    """The numbers behind n dropout decisions, in whole numbers of any length cut to 32 bits."""
+
+    def mix(h: int) -> int:
+        h = (h ^ h >> 16) * 0x85EBCA6B % 2**32
+        h = (h ^ h >> 13) * 0xC2B2AE35 % 2**32
+        return h ^ h >> 16
+
+    salt = mix((keys[0] + step * 0x9E3779B9 + layer) % 2**32)
+    return np.array([mix((mix((i * 0x9E3779B9 + salt) % 2**32) + keys[1]) % 2**32) for i in range(n)])
 
 
 @dataclass
@@ -73,20 +85,14 @@ class Twin:
             return nn.functional.binary_cross_entropy_with_logits(outputs[:, 0], torch.from_numpy(y).double())
         return nn.functional.cross_entropy(outputs, torch.from_numpy(y))
 
-    def _drop(self, step: int, n_rows: int, batch_rows: int) -> None:
-        """Hand the step's masks to the dropout modules, drawn as a pack draws them."""
-        hidden, keep = self.layout.padded[1:-1], 1 - self.hyper.dropout
-        layers = [m for m in self.net if isinstance(m, GivenDropout)]
-        if step == 0:
-            self.stream = dropout_generator(self.seed, self.epoch, torch.device("cpu"))
-        chunk = steps_per_chunk(batch_rows, hidden)
-        if step % chunk == 0:
-            shapes = [(chunk, batch_rows, width) for width in hidden]
-            self.masks = [
-                torch.empty(s, dtype=torch.float64).bernoulli_(keep, generator=self.stream) / keep for s in shapes
-            ]
-        for layer, mask, width in zip(layers, self.masks, self.hyper.widths, strict=True):
-            layer.mask = mask[step % chunk, :n_rows, :width]
+    def _drop(self, step: int, n_rows: int) -> None:
+        """Hand the step's masks to the dropout modules."""
+        rate = self.hyper.dropout
+        keys = [int(key) for key in dropout_keys(self.seed, self.epoch)]
+        for layer, module in enumerate(m for m in self.net if isinstance(m, GivenDropout)):
+            width, padded = self.layout.widths[layer + 1], self.layout.padded[layer + 1]
+            numbers = hash_numbers(keys, step, layer, n_rows * padded).reshape(n_rows, padded)[:, :width]
+            module.mask = torch.from_numpy((numbers >= int(rate * 2**32)) / (1 - rate))
 
     def train_epoch(self) -> float:
         """Train one epoch and return the mean training loss."""
@@ -96,7 +102,7 @@ class Twin:
         for step, start in enumerate(range(0, n, size)):
             rows = order[start : start + size]
             if self.hyper.dropout:
-                self._drop(step, len(rows), round_up(size, 16))
+                self._drop(step, len(rows))
             else:
                 for module in self.net:
                     module.mask = torch.ones(())  # type: ignore[assignment]

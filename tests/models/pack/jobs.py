@@ -11,6 +11,8 @@ from models.hyper import Hyperparameters
 from models.lanes import LaneReport, LaneStart, PackData, PackSettings, Task
 from models.pack import Pack
 
+KERNELS = True  # the engine under test: see the fixture `engine`
+
 METRICS: dict[Task, tuple[str, ...]] = {
     "regression": ("mean_squared_error", "r2", "mean_absolute_error"),
     "binary": ("log_loss", "accuracy", "roc_auc"),
@@ -37,7 +39,7 @@ def make_settings(task: Task = "regression", **more: Any) -> PackSettings:
 
 
 def make_pack(data: PackData, dtype: torch.dtype = torch.float64, **more: Any) -> Pack:
-    return Pack(data, make_settings(data.task, **more), dtype=dtype)
+    return Pack(data, make_settings(data.task, **more), dtype=dtype, kernels=KERNELS)
 
 
 def make_hyper(**more: Any) -> Hyperparameters:

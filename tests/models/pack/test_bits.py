@@ -16,6 +16,8 @@ from models.metrics import METRICS, Judge
 from models.ops import OPS
 from tests.models.pack.jobs import make_data, make_hyper, make_pack
 
+pytestmark = pytest.mark.usefixtures("engine")
+
 Curve = tuple[list[tuple[float, ...]], bytes]
 LANES = [
     *(make_hyper(activation=name, units=(40, 24)) for name in OPS),

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from models.dropout import DropoutMasks, steps_per_chunk
+from models.cpu.dropout import draw_mask
+from models.dropout import DropoutMasks, dropout_keys, steps_per_chunk
 from models.lanes import LaneStart
-from tests.models.pack.jobs import make_data, make_hyper, make_pack
+from models.pack import Pack
+from tests.models.pack.jobs import make_data, make_hyper, make_pack, make_settings
 
 
 def draw(rates: list[float], seeds: list[int], epoch: int, n_steps: int, batch_rows: int = 64) -> torch.Tensor:
@@ -47,15 +49,22 @@ def test_masks_of_a_lane_do_not_depend_on_its_neighbours() -> None:
     assert torch.equal(alone[0], third[2])
 
 
+def test_kernels_draw_the_masks_that_torch_draws() -> None:
+    mask = np.empty(64 * 32, np.float32)
+    drawn = draw([0.3], [7], 4, 5)
+    for step in range(5):
+        draw_mask(mask, len(mask), 0.3, dropout_keys(7, 4), step, 0)
+        np.testing.assert_array_equal(mask, drawn[0, step].flatten().numpy())
+
+
 def test_lanes_without_dropout_do_not_pay_for_neighbours_that_have_it() -> None:
-    pack = make_pack(make_data())
+    pack = Pack(make_data(), make_settings(), kernels=False)
     pack.start([LaneStart(lane, make_hyper(dropout=rate), lane) for lane, rate in enumerate((0.0, 0.4, 0.0, 0.4))])
     pack.train(dict.fromkeys(range(4), 1))
     group = pack._lanes[0].group
     assert group is not None
     assert group is pack._lanes[1].group
     assert [lane.hyper.dropout for lane in group.lanes] == [0, 0, 0.4, 0.4]
-    assert group._masks is not None
     assert group._masks.masks[0].shape[0] == 2
 
 

@@ -13,6 +13,8 @@ from models.lanes import LaneReport, LaneStart, LaneState
 from models.pack import Pack
 from tests.models.pack.jobs import make_data, make_hyper, make_pack, start
 
+pytestmark = pytest.mark.usefixtures("engine")
+
 MIXED = [
     make_hyper(),
     make_hyper(activation="logistic", dropout=0.2),

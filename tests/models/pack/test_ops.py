@@ -14,6 +14,8 @@ from models.ops import OPS, Op
 from tests.models.oracle import ACTIVATIONS
 from tests.models.pack.jobs import make_data, make_hyper, make_pack, start
 
+pytestmark = pytest.mark.usefixtures("engine")
+
 
 class Applied(torch.autograd.Function):
     """An op as the pack uses it, dressed for gradcheck."""

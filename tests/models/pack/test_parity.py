@@ -10,6 +10,8 @@ from models.lanes import PackData, Task
 from tests.models.oracle import ACTIVATIONS, Twin
 from tests.models.pack.jobs import make_data, make_hyper, make_pack, start
 
+pytestmark = pytest.mark.usefixtures("engine")
+
 MIXED = [
     make_hyper(activation="relu", optimizer="adam", weight_decay=0.01),
     make_hyper(activation="tanh", optimizer="adamw", weight_decay=0.1, units=(12, 30)),
