@@ -24,8 +24,8 @@ def _cache_folder() -> str:
     for path in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(path.read_bytes())
     name = f"kernels-{digest.hexdigest()[:16]}"
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "regatta"
-    for folder in (home / name, Path(tempfile.gettempdir()) / f"regatta-{os.getuid()}" / name):
+    for home in (Path.home() / ".cache" / "regatta", Path(tempfile.gettempdir()) / f"regatta-{os.getuid()}"):
+        folder = home / name
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError:
