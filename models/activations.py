@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
+SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805
 _ERF_END = 6.0  # erf is 1 from here on, to the last bit of a float64
 _ERF_STEPS_PER_UNIT = 512
 
@@ -67,4 +68,8 @@ ACTIVATIONS: dict[str, Callable[[Floats], Floats]] = {
     "gelu": _gelu,
     "silu": lambda z: z * logistic(z),
     "elu": _elu,
+    "leaky_relu": lambda z: np.where(z > 0, z, 0.01 * z),
+    "selu": lambda z: SELU_SCALE * np.where(z > 0, z, SELU_ALPHA * np.expm1(np.minimum(z, 0))),
+    "softplus": lambda z: np.logaddexp(0, z),
+    "mish": lambda z: z * np.tanh(np.logaddexp(0, z)),
 }

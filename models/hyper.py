@@ -6,7 +6,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-ActivationName = Literal["relu", "tanh", "logistic", "identity", "gelu", "silu", "elu"]
+ActivationName = Literal[
+    "relu", "tanh", "logistic", "identity", "gelu", "silu", "elu", "leaky_relu", "selu", "softplus", "mish"
+]
+InitialisationName = Literal["auto", "he", "glorot", "lecun", "uniform", "normal", "zeros"]
 OptimizerName = Literal["sgd", "adam", "adamw"]
 Units = Annotated[int, Field(ge=1, le=65_536)]
 
@@ -35,6 +38,12 @@ class Hyperparameters(BaseModel):
     )
     activation: ActivationName = Field(
         default="relu", description="What hidden units do with their sum.", json_schema_extra=_facts(mutable=False)
+    )
+    initialisation: InitialisationName = Field(
+        default="auto",
+        description="First weights: he, glorot or lecun scale with the layer (auto: as the activation likes it); uniform"
+        " and normal have spread 0.05; zeros leaves all units of a layer alike.",
+        json_schema_extra=_facts(mutable=False),
     )
     dropout: float = Field(
         default=0.0,

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from models.hyper import Hyperparameters
 from models.lanes import Layers
-from models.ops import OPS, Initialisation
+from models.ops import OPS
 
 WIDTH_MULTIPLE = 16
 BATCH_MULTIPLE = 16
@@ -104,8 +104,8 @@ class Layout:
         """Return unpadded weights and biases of a padded row, copies in float32."""
         return [(weight.astype(np.float32), bias.astype(np.float32)) for weight, bias in self._blocks(row)]
 
-    def draw(self, seed: int, hidden: str) -> Floats:
-        """Draw a padded row: uniform by He or Glorot as the hidden activation asks, Glorot for the last layer.
+    def draw(self, seed: int, hyper: Hyperparameters) -> Floats:
+        """Draw a padded row, biases zero: as the hidden activation asks and Glorot for the last layer, or all by one name.
 
         Drawn in float64 on the CPU with the unpadded shapes: the same on every device, whatever the padding.
         """
@@ -113,12 +113,25 @@ class Layout:
         row = np.zeros(self.size)
         blocks = self._blocks(row)
         for depth, (weight, _) in enumerate(blocks):
-            kind: Initialisation = OPS[hidden].initialisation if depth < len(blocks) - 1 else "glorot"
-            uniform = torch.rand(weight.shape, generator=generator, dtype=torch.float64).numpy()
-            weight[...] = (2 * uniform - 1) * _bound(kind, *weight.shape)
+            liked = OPS[hyper.activation].initialisation if depth < len(blocks) - 1 else "glorot"
+            kind = liked if hyper.initialisation == "auto" else hyper.initialisation
+            weight[...] = _draw(kind, weight.shape, generator)
         return row
 
 
-def _bound(kind: Initialisation, n_in: int, n_out: int) -> float:
-    """Source: He et al. 2015 eq. 10 and Glorot and Bengio 2010 eq. 16, as in torch.nn.init."""
-    return math.sqrt(6 / n_in) if kind == "he" else math.sqrt(6 / (n_in + n_out))
+SPREAD = 0.05
+
+
+def _draw(kind: str, shape: tuple[int, ...], generator: torch.Generator) -> Floats:
+    """Source: He et al. 2015 eq. 10, Glorot and Bengio 2010 eq. 16, LeCun et al. 1998 4.6, as in torch.nn.init."""
+    n_in, n_out = shape
+    if kind == "normal":
+        return SPREAD * torch.randn(shape, generator=generator, dtype=torch.float64).numpy()
+    bounds = {
+        "he": math.sqrt(6 / n_in),
+        "glorot": math.sqrt(6 / (n_in + n_out)),
+        "lecun": math.sqrt(3 / n_in),
+        "uniform": SPREAD,
+        "zeros": 0.0,
+    }
+    return (2 * torch.rand(shape, generator=generator, dtype=torch.float64).numpy() - 1) * bounds[kind]

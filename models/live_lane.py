@@ -93,7 +93,7 @@ def admit(start: LaneStart, layout: Layout, like: Tensor) -> Lane:
     lane = Lane(start.lane, start.hyper, start.seed, layout, start.sequence)
     lane.best_value, lane.n_since_best = start.best_value, start.n_since_best
     if start.state is None:
-        arrays = {PARAMETERS: layout.draw(start.seed, start.hyper.activation)}
+        arrays = {PARAMETERS: layout.draw(start.seed, start.hyper)}
     else:
         lane.epoch, lane.n_steps = start.state.epoch, start.state.n_steps
         arrays = {name: layout.pack(array, name) for name, array in start.state.arrays.items()}

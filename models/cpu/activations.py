@@ -6,13 +6,16 @@ backward is the op's input or its output.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
+from models.activations import SELU_ALPHA, SELU_SCALE
 from models.cpu.compiler import kernel
-from models.cpu.functions import exponential_minus_one, logistic, normal, tangent
+from models.cpu.functions import exponential, exponential_minus_one, logistic, normal, tangent, tangent_of_softplus
 
-KERNELS = {"identity": 0, "relu": 1, "tanh": 2, "logistic": 3, "elu": 4, "silu": 5, "gelu": 6}
-IDENTITY, RELU, TANH, LOGISTIC, ELU, SILU, GELU = KERNELS.values()
+NAMES = "identity relu leaky_relu tanh logistic elu selu silu gelu softplus mish".split()
+KERNELS = {name: code for code, name in enumerate(NAMES)}
+IDENTITY, RELU, LEAKY_RELU, TANH, LOGISTIC, ELU, SELU, SILU, GELU, SOFTPLUS, MISH = KERNELS.values()
 
 
 @kernel
@@ -38,6 +41,21 @@ def activate(code: int, z: Any) -> None:
     elif code == GELU:
         for i in range(len(z)):
             z[i] *= normal(z[i])[0]
+    elif code == LEAKY_RELU:
+        slope = z.dtype.type(0.01)
+        for i in range(len(z)):
+            z[i] = slope * z[i] if z[i] < zero else z[i]
+    elif code == SELU:
+        scale, depth = z.dtype.type(SELU_SCALE), z.dtype.type(SELU_SCALE * SELU_ALPHA)
+        for i in range(len(z)):
+            below = depth * exponential_minus_one(z[i])
+            z[i] = below if z[i] < zero else scale * z[i]
+    elif code == SOFTPLUS:
+        for i in range(len(z)):
+            z[i] = max(z[i], zero) + math.log1p(exponential(-abs(z[i])))
+    elif code == MISH:
+        for i in range(len(z)):
+            z[i] *= tangent_of_softplus(z[i])
 
 
 @kernel
@@ -65,3 +83,19 @@ def pull_back(code: int, delta: Any, kept: Any) -> None:
         for i in range(len(delta)):
             share, density = normal(kept[i])
             delta[i] *= share + kept[i] * density
+    elif code == LEAKY_RELU:
+        below = delta.dtype.type(0.01)
+        for i in range(len(delta)):
+            delta[i] *= one if kept[i] > zero else below
+    elif code == SELU:
+        scale, depth = delta.dtype.type(SELU_SCALE), delta.dtype.type(SELU_SCALE * SELU_ALPHA)
+        for i in range(len(delta)):
+            slope = kept[i] + depth
+            delta[i] *= slope if kept[i] < zero else scale
+    elif code == SOFTPLUS:
+        for i in range(len(delta)):
+            delta[i] *= logistic(kept[i])
+    elif code == MISH:
+        for i in range(len(delta)):
+            bent = tangent_of_softplus(kept[i])
+            delta[i] *= bent + kept[i] * (one - bent * bent) * logistic(kept[i])

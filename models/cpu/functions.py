@@ -65,20 +65,6 @@ def _exp_parts_of(x: Any) -> Any:
     return parts
 
 
-def one_of(x: Any) -> Any:
-    """1 of x's type."""
-
-
-@overload(one_of)
-def _one_of_type(x: Any) -> Any:
-    number = np.float32(1) if x == types.float32 else np.float64(1)
-
-    def one(x: Any) -> Any:
-        return number
-
-    return one
-
-
 @kernel
 def exponential(x: Any) -> Any:
     """exp(x)."""
@@ -90,13 +76,13 @@ def exponential(x: Any) -> Any:
 def exponential_minus_one(x: Any) -> Any:
     """exp(x) - 1, exact near 0 as well."""
     power, rest = _exp_parts(x)
-    return power * rest + (power - one_of(x))
+    return power * rest + (power - type(x)(1))
 
 
 @kernel
 def logistic(x: Any) -> Any:
     """1 / (1 + exp(-x))."""
-    one = one_of(x)
+    one = type(x)(1)
     return one / (one + exponential(-x))
 
 
@@ -104,8 +90,17 @@ def logistic(x: Any) -> Any:
 def tangent(x: Any) -> Any:
     """The hyperbolic tangent."""
     less = exponential_minus_one(-(abs(x) + abs(x)))
-    tangent = -less / (less + one_of(x) + one_of(x))
+    tangent = -less / (less + type(x)(2))
     return -tangent if x < 0 else tangent
+
+
+@kernel
+def tangent_of_softplus(x: Any) -> Any:
+    """tanh(log(1 + exp(x))) = n / (n + 2) with n = exp(x) (exp(x) + 2); 1 to the last bit where exp would overflow."""
+    two = type(x)(2)
+    power = exponential(min(x, type(x)(20)))
+    n = power * (power + two)
+    return n / (n + two)
 
 
 def normal(x: Any) -> Any:

@@ -2,8 +2,8 @@
 
 A file defines `forward(z) -> Tensor` (it may work in place on z and return it) and, to be fast,
 `backward(delta, kept)`, which turns dLoss/dOutput into dLoss/dInput in place; READS says whether `kept` is the "input"
-or the "output" of forward. Without `backward`, autograd serves the op inside the same loop. INITIALISATION is "he" or
-"glorot". No layers here.
+or the "output" of forward. Without `backward`, autograd serves the op inside the same loop. INITIALISATION is "he",
+"glorot" or "lecun". No layers here.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-Initialisation = Literal["he", "glorot"]
+Initialisation = Literal["he", "glorot", "lecun"]
 
 
 @dataclass(frozen=True)

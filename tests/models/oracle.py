@@ -23,6 +23,10 @@ ACTIVATIONS = {
     "gelu": nn.GELU,
     "silu": nn.SiLU,
     "elu": nn.ELU,
+    "leaky_relu": nn.LeakyReLU,
+    "selu": nn.SELU,
+    "softplus": nn.Softplus,
+    "mish": nn.Mish,
 }
 
 
@@ -58,7 +62,7 @@ class Twin:
 
     def __post_init__(self) -> None:
         self.layout = Layout.of(self.hyper, self.data.x_train.shape[1], self.data.n_outputs)
-        flat = torch.from_numpy(self.layout.unpack(self.layout.draw(self.seed, self.hyper.activation)))
+        flat = torch.from_numpy(self.layout.unpack(self.layout.draw(self.seed, self.hyper)))
         modules: list[nn.Module] = []
         for depth, (n_in, n_out) in enumerate(pairwise(self.layout.widths)):
             weight, bias, flat = flat.split([n_in * n_out, n_out, len(flat) - n_in * n_out - n_out])

@@ -73,6 +73,10 @@ TORCH = {
     "gelu": torch.nn.functional.gelu,
     "silu": torch.nn.functional.silu,
     "elu": torch.nn.functional.elu,
+    "leaky_relu": torch.nn.functional.leaky_relu,
+    "selu": torch.nn.functional.selu,
+    "softplus": torch.nn.functional.softplus,
+    "mish": torch.nn.functional.mish,
 }
 
 

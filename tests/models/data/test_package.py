@@ -83,6 +83,10 @@ ACTIVATIONS = {
     "gelu": lambda z: z * (1 + math.erf(z / math.sqrt(2))) / 2,
     "silu": lambda z: z / (1 + math.exp(-z)),
     "elu": lambda z: z if z > 0 else math.exp(z) - 1,
+    "leaky_relu": lambda z: z if z > 0 else z / 100,
+    "selu": lambda z: 1.0507009873554805 * (z if z > 0 else 1.6732632423543772 * (math.exp(z) - 1)),
+    "softplus": lambda z: math.log1p(math.exp(z)),
+    "mish": lambda z: z * math.tanh(math.log1p(math.exp(z))),
 }
 
 
