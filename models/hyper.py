@@ -41,8 +41,8 @@ class Hyperparameters(BaseModel):
     )
     initialisation: InitialisationName = Field(
         default="auto",
-        description="First weights: he, glorot or lecun scale with the layer (auto: as the activation likes it); uniform"
-        " and normal have spread 0.05; zeros leaves all units of a layer alike.",
+        description="First weights. he, glorot and lecun scale with the layer, auto takes the one that suits the"
+        " activation; uniform and normal have spread 0.05; zeros leaves all units of a layer alike for ever.",
         json_schema_extra=_facts(mutable=False),
     )
     dropout: float = Field(

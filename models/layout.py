@@ -105,7 +105,9 @@ class Layout:
         return [(weight.astype(np.float32), bias.astype(np.float32)) for weight, bias in self._blocks(row)]
 
     def draw(self, seed: int, hyper: Hyperparameters) -> Floats:
-        """Draw a padded row, biases zero: as the hidden activation asks and Glorot for the last layer, or all by one name.
+        """Draw a padded row with biases 0.
+
+        `auto` is what the hidden activation asks for, and Glorot for the last layer.
 
         Drawn in float64 on the CPU with the unpadded shapes: the same on every device, whatever the padding.
         """
