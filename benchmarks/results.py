@@ -7,22 +7,24 @@ import os
 import platform
 import statistics
 import subprocess
+import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
-LIBRARIES = ("torch", "numpy", "ray", "hyperopt", "sqlalchemy", "fastapi")
+LIBRARIES = ("torch", "numpy", "numba", "ray", "hyperopt", "scikit-learn", "sqlalchemy", "fastapi")
 
 
 def write_result(name: str, figures: dict[str, Any]) -> Path:
     """Write figures with all that is needed to judge them; the newest result of a name replaces the last."""
     result = {
         "benchmark": name,
-        "command": f"python -m benchmarks.{name}",
+        "command": " ".join(["python -m", f"benchmarks.{Path(sys.argv[0]).stem}", *sys.argv[1:]]),
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": _commit(),
         "machine": {
@@ -31,7 +33,7 @@ def write_result(name: str, figures: dict[str, Any]) -> Path:
             "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
             "load_before": round(os.getloadavg()[0], 2),
         },
-        "versions": {"python": platform.python_version(), **{library: version(library) for library in LIBRARIES}},
+        "versions": {"python": platform.python_version(), **_versions()},
         "figures": figures,
     }
     RESULTS.mkdir(parents=True, exist_ok=True)
@@ -52,10 +54,23 @@ def spread(values: Sequence[float], digits: int = 2) -> dict[str, float]:
     }
 
 
+def _versions() -> dict[str, str]:
+    """Look up those that are installed: a bare machine has few."""
+    found = {}
+    for library in LIBRARIES:
+        with suppress(PackageNotFoundError):
+            found[library] = version(library)
+    return found
+
+
 def _commit() -> str:
-    answer = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True)
-    dirty = subprocess.run(["git", "status", "--porcelain"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
-    return answer.stdout.strip() + ("+" if dirty else "")
+    """Name the commit, with a + if files differ from it; empty where there is no git."""
+    try:
+        answer = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True)
+        dirty = subprocess.run(["git", "status", "--porcelain"], cwd=ROOT, capture_output=True, text=True).stdout
+    except FileNotFoundError:
+        return ""
+    return answer.stdout.strip() + ("+" if dirty.strip() else "")
 
 
 def _processor() -> str:
