@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from sklearn.model_selection import PredefinedSplit, RandomizedSearchCV
 from sklearn.neural_network import MLPRegressor
 
-from benchmarks.results import RESULTS, spread, write_result
+from benchmarks.results import save_plot, spread, write_result
 from tests.e2e.running import ENDED, Running, start_service
 from tests.shared_data import FOLDER
 
@@ -220,7 +220,7 @@ def compare(ours: dict[str, Any], peer: dict[str, Any]) -> dict[str, float]:
     return {name: round(peer[name]["median"] / ours[name]["median"], 1) for name in ("ms_per_trial", "ms_per_epoch")}
 
 
-def plot(systems: dict[str, Any], path: Path) -> None:
+def plot(systems: dict[str, Any]) -> None:
     """Draw the time per trial of each system, with its winner's test error."""
     from matplotlib import pyplot
 
@@ -232,7 +232,7 @@ def plot(systems: dict[str, Any], path: Path) -> None:
     axes.invert_yaxis()
     axes.set(xlabel="milliseconds per trial", xlim=(0, 1.5 * max(times)), title="California housing, random search")
     axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(path)
+    save_plot("chapter", figure)
 
 
 def main() -> None:
@@ -252,7 +252,7 @@ def main() -> None:
         systems[name] = summarise(peer)
     figures = {**systems, "times_faster": {name: compare(systems["regatta"], systems[name]) for name in PEERS}}
     write_result("chapter", figures)
-    plot(systems, RESULTS / "chapter.svg")
+    plot(systems)
 
 
 if __name__ == "__main__":

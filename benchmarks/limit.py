@@ -9,7 +9,8 @@ A point is a pack of equal networks: Adam, ReLU, 64 inputs, 10 classes, random l
 and additions of the products: forward, weight gradient, and input gradient but for the first layer; of the widths as
 given, whatever a pack pads them to. Timed are whole epochs of `Pack.train`: batches, losses, optimizer and the pass
 over 16 validation rows included. Beside it, in turns, the same products alone: `torch.bmm` layer by layer, forward and
-back, on as many threads; all lanes read the same rows, as in a pack. The fastest turn of each counts.
+back, on as many threads; all lanes read the same rows, as in a pack. The fastest turn of each counts. The share of the
+memory's rate is of the least that Adam has to move; on a CPU most of it stays in caches.
 """
 
 from __future__ import annotations
@@ -20,14 +21,16 @@ import json
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from itertools import pairwise, product
 from typing import Any
 
 import numpy as np
 import torch
 
-from benchmarks.one_pack import Machine, race_digits, start, train
-from benchmarks.results import RESULTS, spread, write_result
+from benchmarks.one_pack import race_digits, start, train
+from benchmarks.peaks import Machine, measure_peaks
+from benchmarks.results import RESULTS, save_plot, spread, write_result
 from models.capacity import bytes_available
 from models.hyper import Hyperparameters
 from models.lanes import PackData, PackSettings
@@ -42,9 +45,12 @@ TURN_SECONDS = 0.2  # of a turn at the rate of large products, if so many steps 
 POINT_SECONDS = 0.4  # of measured turns, at least two
 MOST_MEMORY = 0.8  # of what is free
 MOST_PARAMETERS = 2**29  # drawing more takes minutes
-GEMM_SIZE = {"cpu": 2048, "cuda": 8192}
-COPY_BYTES = {"cpu": 2**28, "cuda": 2**32}
 AIM = 0.6
+SHARES = {
+    "of_products": "of the same products alone",
+    "of_arithmetic": "of the arithmetic peak",
+    "of_memory": "of the memory's rate",
+}
 
 
 @dataclass(frozen=True)
@@ -128,7 +134,7 @@ def noise(n_rows: int) -> PackData:
 
 def measure(shape: Shape, machine: Machine, peaks: dict[str, float]) -> dict[str, float] | None:
     """Measure one point; None if it takes too long or too much memory."""
-    step_seconds = shape.operations() / peaks["gemm_gflops"] / 1e9
+    step_seconds = shape.operations() / peaks["large_product_gflops"] / 1e9
     n_steps = int(min(MOST_STEPS, max(FEWEST_STEPS, TURN_SECONDS / step_seconds)))
     hyper, itemsize = shape.hyper(), machine.dtype.itemsize
     if n_steps * step_seconds > 3 * TURN_SECONDS or shape.n_parameters > MOST_PARAMETERS:
@@ -140,17 +146,18 @@ def measure(shape: Shape, machine: Machine, peaks: dict[str, float]) -> dict[str
     products = Products(shape, machine)
     start(pack, [hyper] * shape.lanes)
     by_pack, by_products = turns(lambda: train(pack, shape.lanes), lambda: products.run(n_steps), machine)
-    traffic = shape.traffic(itemsize) * n_steps / by_pack / 1e9
+    done, moved = (n_steps * amount / 1e9 for amount in (shape.operations(), shape.traffic(itemsize)))
     return {
         "hidden_layers": shape.setup[0],
         "batch": shape.batch,
         "lanes": shape.lanes,
         "width": shape.width,
         "steps": n_steps,
-        "gflops": shape.operations() * n_steps / by_pack / 1e9,
-        "products_gflops": shape.operations() * n_steps / by_products / 1e9,
+        "gflops": done / by_pack,
+        "products_gflops": done / by_products,
         "of_products": by_products / by_pack,
-        "of_memory": traffic / peaks["memory_gb_per_second"],
+        "of_arithmetic": done / by_pack / peaks["arithmetic_gflops"],
+        "of_memory": moved / by_pack / peaks["memory_gb_per_second"],
     }
 
 
@@ -165,23 +172,10 @@ def turns(first: Callable[[], object], second: Callable[[], object], machine: Ma
     return min(pair[0] for pair in times), min(pair[1] for pair in times)
 
 
-def measure_peaks(machine: Machine) -> dict[str, float]:
-    """Measure one large product, and a copy that no cache holds: bytes read and written."""
-    n, n_numbers = GEMM_SIZE[machine.device], COPY_BYTES[machine.device] // machine.dtype.itemsize
-    a, b, c = (machine.rand(n, n) for _ in range(3))
-    by_gemm = min(machine.time(lambda: torch.mm(a, b, out=c)) for _ in range(5))
-    source, target = machine.rand(n_numbers), torch.zeros(n_numbers, device=machine.device, dtype=machine.dtype)
-    by_copy = min(machine.time(lambda: target.copy_(source)) for _ in range(5))
-    return {
-        "gemm_gflops": round(2 * n**3 / by_gemm / 1e9, 1),
-        "memory_gb_per_second": round(2 * COPY_BYTES[machine.device] / by_copy / 1e9, 1),
-    }
-
-
 def summarise(points: Iterable[dict[str, float]]) -> dict[str, Any]:
     """Look at what the aim speaks of: 64 lanes and more, width 64 and more."""
     aimed = [point for point in points if point["lanes"] >= 64 and point["width"] >= 64]
-    return {name: _spread([point[name] for point in aimed]) for name in ("of_products", "of_memory")}
+    return {name: _spread([point[name] for point in aimed]) for name in SHARES}
 
 
 def _spread(shares: Sequence[float]) -> dict[str, float]:
@@ -200,8 +194,7 @@ def plot(name: str, figures: dict[str, Any]) -> None:
     from matplotlib import pyplot
 
     points = [{key: float(text) for key, text in row.items()} for row in csv.DictReader(figures["points"])]
-    shares = {"of_products": "of the products alone", "of_memory": "of the memory's rate"}
-    rows = list(shares) if figures["device"] != "cpu" else ["of_products"]
+    rows = ["of_products", "of_arithmetic" if figures["device"] == "cpu" else "of_memory"]
     size = (13, 0.6 + 2.6 * len(rows))
     figure, grid = pyplot.subplots(
         len(rows), len(SETUPS), figsize=size, sharex=True, sharey="row", squeeze=False, layout="constrained"
@@ -215,10 +208,10 @@ def plot(name: str, figures: dict[str, Any]) -> None:
         axes.set_xscale("log", base=2)
         axes.set(title=f"{depth} hidden, batch {batch}", ylim=(0, None))
     for row, share in enumerate(rows):
-        grid[row, 0].set_ylabel(shares[share])
+        grid[row, 0].set_ylabel(SHARES[share])
     figure.supxlabel("width")
     grid[0, -1].legend(fontsize="small")
-    figure.savefig(RESULTS / f"{name}.svg")
+    save_plot(name, figure)
 
 
 def main() -> None:
@@ -254,7 +247,8 @@ def main() -> None:
         print(json.dumps(figures, indent=1))
     else:
         write_result(name, figures)
-        plot(name, figures)
+        if find_spec("matplotlib"):
+            plot(name, figures)
 
 
 if __name__ == "__main__":

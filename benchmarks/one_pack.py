@@ -1,21 +1,18 @@
 """The digits search in `models/` alone: one pack trains all trials, from its making to the last report.
 
-Also what `limit.py` shares with it: a machine with its clock, and lanes that must not end.
+Also what `limit.py` shares with it: lanes that must not end.
 """
 
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
+from benchmarks.peaks import Machine
 from benchmarks.results import ROOT, spread
 from models.bundled import bundled_table, bundled_target
 from models.hyper import Hyperparameters
@@ -26,30 +23,6 @@ from search.space import Interval, Space
 from workers.resolved import ResolvedJob
 from workers.spec import read_spec, resolve
 from workers.trainers import TRAINERS
-
-
-@dataclass(frozen=True)
-class Machine:
-    """Where and in which type it computes."""
-
-    device: str
-    dtype: torch.dtype
-
-    def rand(self, *shape: int) -> Tensor:
-        """Draw from -1 to 1."""
-        return torch.rand(shape, device=self.device, dtype=self.dtype) * 2 - 1
-
-    def time(self, call: Callable[[], object]) -> float:
-        """Seconds of a call, work on the device included."""
-        self._wait()
-        begun = time.perf_counter()
-        call()
-        self._wait()
-        return time.perf_counter() - begun
-
-    def _wait(self) -> None:
-        if self.device == "cuda":
-            torch.cuda.synchronize()
 
 
 def start(pack: Pack, hypers: Sequence[Hyperparameters]) -> None:

@@ -44,6 +44,14 @@ def write_result(name: str, figures: dict[str, Any]) -> Path:
     return path
 
 
+def save_plot(name: str, figure: Any) -> None:
+    """Save a matplotlib figure as SVG; the same figure gives the same bytes, text stays text."""
+    from matplotlib import rc_context
+
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
+        figure.savefig(RESULTS / f"{name}.svg", metadata={"Date": None})
+
+
 def spread(values: Sequence[float], digits: int = 2) -> dict[str, float]:
     """Give the median with the best and the worst."""
     return {
