@@ -191,6 +191,7 @@ class Joint:
         path = Path(self._staging.name) / "storage"
         space = {} if isinstance(self._search, SearchGenerator) else tune_space(domains)
         experiment = Experiment("job", Lane, config=space, num_samples=n_trials, storage_path=str(path))
+        _lighten(experiment.spec)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="fail_fast='raise'")  # it warns of processes that lanes have not
             controller = PackedController(
@@ -217,6 +218,14 @@ class Joint:
         elif trial.status == Trial.TERMINATED:
             life.rung = self._settings.scheduler.rung_of(self._scheduler, trial)
             self._ledger.set_state(number, *end_of(life, self._settings.epochs))
+
+
+def _lighten(spec: dict[str, Any]) -> None:
+    """Spare Tune, which copies and parses this for every trial, what has its default and what no trial changes."""
+    for name in ("stop", "checkpoint_config", "export_formats", "log_to_file"):
+        del spec[name]
+    for shared in (spec["storage"], *spec["config"].values()):
+        shared.__deepcopy__ = lambda memo, shared=shared: shared
 
 
 def end_of(life: TrialLife, epochs: int) -> tuple[TrialState, TrialReason]:
