@@ -11,15 +11,18 @@ import logging
 import random
 import tempfile
 import warnings
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import ray.train._internal.storage
 from ray.train._internal.session import _FutureTrainingResult, _TrainingResult
 from ray.tune import Trainable
+from ray.tune.execution.placement_groups import resource_dict_to_pg_factory
 from ray.tune.execution.tune_controller import TuneController
 from ray.tune.experiment import Experiment, Trial
 from ray.tune.search import SearchGenerator
@@ -33,6 +36,8 @@ from workers.ledger import Ledger
 from workers.lives import TrialLife
 
 logging.getLogger("ray.tune").setLevel(logging.ERROR)  # PBT tells every exploit at INFO; the sink has it as a segment
+
+WAITING = frozenset({Trial.PENDING, Trial.PAUSED})
 
 
 class Lane(Trainable):
@@ -56,6 +61,10 @@ class PackedController(TuneController):
         super().__init__(*args, resource_manager_factory=lambda: None, **kwargs)
         self._actor_manager, lane_manager.controller = lane_manager, self
         self._lanes = lane_manager
+        self._insufficient_resources_manager = SimpleNamespace(on_no_available_trials=lambda trials: None)
+        self._resources = resource_dict_to_pg_factory()
+        self._scheduler_view = super()._wrapped()
+        self._waiting: list[Trial] = []
         numbers = itertools.count()
         ids = classmethod(lambda cls: f"{next(numbers):08d}")
         self._world = random.Random(seed).getstate(), np.random.RandomState(seed % 2**32).get_state(), ids
@@ -65,8 +74,21 @@ class PackedController(TuneController):
         # Lanes write no files, and a folder for each costs as much as a decision: it is named and never made.
         trial.relative_logdir = trial.storage.trial_dir_name = trial.trial_id
         trial.init_local_path = lambda: None
+        # Tune groups trials by their resources; those of lanes are all the same, and comparing them is slow.
+        trial.placement_group_factory, trial.create_placement_group_factory = self._resources, lambda: None
         self._lanes.enter(trial)
+        self._waiting.append(trial)
         super().add_trial(trial)
+
+    def get_trials(self) -> list[Trial]:
+        """List the trials that wait to run, in the order of their numbers.
+
+        Schedulers look for no others, at every step; Tune's own list holds all trials that there ever were.
+        """
+        return self._waiting
+
+    def _wrapped(self) -> Any:
+        return self._scheduler_view
 
     def checkpoint(self, force: bool = False, wait: bool = False) -> None:
         """Nothing on disk: the database is the record."""
@@ -95,7 +117,11 @@ class PackedController(TuneController):
 
     def _set_trial_status(self, trial: Trial, status: str) -> None:
         self.touched.add(trial)
+        was_waiting = trial.status in WAITING
         super()._set_trial_status(trial, status)
+        if was_waiting != (trial.status in WAITING):
+            place = bisect_left(self._waiting, self._lanes.number_of(trial), key=self._lanes.number_of)
+            self._waiting[place : place + was_waiting] = [] if was_waiting else [trial]
 
     @contextmanager
     def exchanged_world(self) -> Iterator[None]:
@@ -165,6 +191,7 @@ class Joint:
         path = Path(self._staging.name) / "storage"
         space = {} if isinstance(self._search, SearchGenerator) else tune_space(domains)
         experiment = Experiment("job", Lane, config=space, num_samples=n_trials, storage_path=str(path))
+        _lighten(experiment.spec)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="fail_fast='raise'")  # it warns of processes that lanes have not
             controller = PackedController(
@@ -191,6 +218,14 @@ class Joint:
         elif trial.status == Trial.TERMINATED:
             life.rung = self._settings.scheduler.rung_of(self._scheduler, trial)
             self._ledger.set_state(number, *end_of(life, self._settings.epochs))
+
+
+def _lighten(spec: dict[str, Any]) -> None:
+    """Spare Tune, which copies and parses this for every trial, what has its default and what no trial changes."""
+    for name in ("stop", "checkpoint_config", "export_formats", "log_to_file"):
+        del spec[name]
+    for shared in (spec["storage"], *spec["config"].values()):
+        shared.__deepcopy__ = lambda memo, shared=shared: shared
 
 
 def end_of(life: TrialLife, epochs: int) -> tuple[TrialState, TrialReason]:

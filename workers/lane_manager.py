@@ -18,6 +18,7 @@ from ray.tune import Checkpoint
 from ray.tune.experiment import Trial
 
 from search.plugins import Scheduler
+from workers.events import Events
 from workers.ledger import Ledger
 from workers.lives import StateKey, TrialLife
 
@@ -59,7 +60,7 @@ class LaneManager:
         self._settings, self._ledger, self._rounds = settings, ledger, rounds
         self.controller: PackedController
         self.pending: deque[tuple[TrackedActor, Parameters]] = deque()
-        self.events: deque[tuple[TrackedActor | None, Callable[[], None]]] = deque()
+        self.events = Events()
         self.waiting: dict[TrackedActor, Callable[..., None]] = {}
         self.n_reports = 0
         self._numbers: dict[Trial, int] = {}
@@ -87,7 +88,7 @@ class LaneManager:
                 tracked_actor._on_stop(tracked_actor)
 
         self.waiting.pop(tracked_actor, None)
-        self.events.append((None, stopped))
+        self.events.append(None, stopped)
         return True
 
     def schedule_actor_task(
@@ -106,7 +107,7 @@ class LaneManager:
             return self._save(tracked_actor, on_result)
         elif method_name == "restore" and on_result is not None:
             self._restore(tracked_actor, args[0].checkpoint.path)
-            self.events.append((tracked_actor, lambda: on_result(tracked_actor, None)))
+            self.events.append(tracked_actor, lambda: on_result(tracked_actor, None))
         elif method_name != "stop":
             raise NotImplementedError(
                 f"TuneController asked a lane for {method_name!r}; a lane can train, save, restore"
@@ -115,7 +116,7 @@ class LaneManager:
 
     def next(self, timeout: float | None = None) -> bool:
         if self.events:
-            self.events.popleft()[1]()
+            self.events.take_next()()
         elif self.pending and self.num_live_actors < self._settings.parallelism:
             self._start(*self.pending.popleft())
         elif self.waiting:
@@ -132,7 +133,7 @@ class LaneManager:
 
     def clear_actor_task_futures(self, tracked_actor: TrackedActor) -> None:
         self.waiting.pop(tracked_actor, None)
-        self.events = deque(event for event in self.events if event[0] is not tracked_actor)
+        self.events.take_back(tracked_actor)
 
     @property
     def num_live_actors(self) -> int:
@@ -189,7 +190,7 @@ class LaneManager:
         result = _TrainingResult(checkpoint=Checkpoint(token), metrics=dict(trial.last_result or {}))
         # A save settles before any other event: HyperBand pauses by a save, and if its bracket closed in between,
         # the trial would stay paused for ever.
-        self.events.appendleft((tracked, lambda: on_result and on_result(tracked, result)))
+        self.events.put_first(tracked, lambda: on_result(tracked, result) if on_result else None)
         return result
 
     def _restore(self, tracked: TrackedActor, token: str) -> None:
@@ -201,30 +202,29 @@ class LaneManager:
     def _take_round(self) -> None:
         """Advance all lanes by the smallest distance to any lane's milestone; those at theirs report to Tune."""
         order = sorted(self.waiting, key=lambda tracked: self.number_of(self._trial(tracked)))
-        goals = {tracked: self._goal(self._trial(tracked)) for tracked in order}
-        lives = {tracked: self._ledger.life(self.number_of(self._trial(tracked))) for tracked in order}
+        lives = [self._ledger.life(self.number_of(self._trial(tracked))) for tracked in order]
+        goals = [self._goal(self._trial(tracked), life) for tracked, life in zip(order, lives, strict=True)]
+        training = {life.number for life in lives if not life.frozen}
         lockstep = self._settings.scheduler.changes_parameters
-        pacing = [t for t in order if lockstep or not lives[t].frozen]
-        step = min((goals[t] - lives[t].age for t in pacing), default=0)
-        training = {t: lives[t] for t in order if not lives[t].frozen}
+        pacing = {life.number for life in lives} if lockstep else training
+        distances = [goal - life.age for life, goal in zip(lives, goals, strict=True) if life.number in pacing]
+        step = min(distances, default=0)
         if training:
             # The first rounds are short, so that a user soon sees the race.
             step = min(step, self._settings.round_epochs, 2 ** min(self._ledger.round, 20))
         with self.controller.exchanged_world():
             self._rounds.before_round()
-            self._ledger.advance({life.number: step for life in training.values()})
+            self._ledger.advance(dict.fromkeys(sorted(training), step))
             self._rounds.after_round()
-        for tracked in order:
-            life = lives[tracked]
-            life.age = life.age + step if tracked in pacing else goals[tracked]
-            if life.age >= goals[tracked]:
+        for tracked, life, goal in zip(order, lives, goals, strict=True):
+            life.age = life.age + step if life.number in pacing else goal
+            if life.age >= goal:
                 self._deliver(tracked, life)
 
-    def _goal(self, trial: Trial) -> int:
+    def _goal(self, trial: Trial, life: TrialLife) -> int:
         """The age of the trial's next report: its scheduler's milestone, or the end of its budget."""
-        age = self._ledger.life(self.number_of(trial)).age
-        milestone = self._settings.scheduler.next_milestone(self.controller._scheduler_alg, trial, age)
-        return min(self._settings.epochs, max(age + 1, milestone))
+        milestone = self._settings.scheduler.next_milestone(self.controller._scheduler_alg, trial, life.age)
+        return min(self._settings.epochs, max(life.age + 1, milestone))
 
     def _deliver(self, tracked: TrackedActor, life: TrialLife) -> None:
         on_result = self.waiting.pop(tracked)
@@ -235,7 +235,7 @@ class LaneManager:
             "done": life.age >= self._settings.epochs,
             "time_total_s": float(life.age),
         }
-        self.events.append((tracked, lambda: on_result(tracked, result)))
+        self.events.append(tracked, lambda: on_result(tracked, result))
 
     def _told(self, life: TrialLife) -> float:
         """Never a NaN: a lane that diverged or failed is told as the worst finite value delivered so far."""

@@ -43,10 +43,12 @@ class Ledger:
     def __init__(self, settings: LedgerSettings, fleet: Fleet, sink: Sink, record: Record) -> None:
         self._settings, self._fleet, self._sink, self._record = settings, fleet, sink, record
         self.lives = Lives(record.snapshots)
-        self._recorded = set(self.lives.states)
+        self._recorded = self.lives.at_hand()
         self.round = 0
         self._changed: set[int] = set()
         self.just_ended: set[int] = set()
+        self.heard: list[TrialLife] = []
+        """Trials that reported in the last round, by number."""
         self._to_drop: set[int] = set()
         self._to_save: dict[int, StateKey] = {}
         self._latest_saved: dict[int, StateKey] = {}
@@ -122,6 +124,7 @@ class Ledger:
             self.life(report.lane).hear(report, self._settings.maximize)
             if report.outcome:
                 self._changed.add(report.lane)
+        self.heard = [self.life(number) for number in sorted({report.lane for report in reports})]
         if self.round > self._record.n_rounds:
             self._tell(reports)
 
@@ -251,7 +254,7 @@ class Ledger:
         """Copy out saved states that another trial may restore from, while the lanes still stand at them."""
         wanted = {n: key for n, key in self._to_save.items() if self.life(n).resident_since is not None}
         for number, state in self._fleet.save(wanted).items():
-            self.lives.states[wanted[number]] = state
+            self.lives.keep_state(wanted[number], state)
         self._to_save.clear()
         if self._settings.keep_states:
             self.lives.forget_states(set(self._latest_saved.values()) | self._recorded | self.lives.awaited())

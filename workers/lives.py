@@ -149,9 +149,17 @@ class Lives:
 
     def __init__(self, snapshots: Mapping[int, SnapshotFact]) -> None:
         self.by_number: dict[int, TrialLife] = {}
-        self.states: dict[StateKey, LaneState] = {
-            StateKey(fact.trial, fact.segment, fact.sequence): fact.state for fact in snapshots.values()
-        }
+        self._states: dict[tuple[int, int], dict[int, LaneState]] = {}
+        for fact in snapshots.values():
+            self.keep_state(StateKey(fact.trial, fact.segment, fact.sequence), fact.state)
+
+    def keep_state(self, key: StateKey, state: LaneState) -> None:
+        """Have a state at hand from now on."""
+        self._states.setdefault(key[:2], {})[key.sequence] = state
+
+    def at_hand(self) -> set[StateKey]:
+        """Name the states that are at hand."""
+        return {StateKey(*part, sequence) for part, states in self._states.items() for sequence in states}
 
     def state_at(self, trial: int, sequence: int) -> StateKey:
         """Name the state right after a trial's report number `sequence`, with the segment in which it made that."""
@@ -188,7 +196,7 @@ class Lives:
             if key.sequence > begun:
                 stretches.insert(0, Stretch(segment.hyper, life.seed, key.sequence - begun))
             if base is not None:
-                return Recipe(self.states[base], tuple(stretches))
+                return Recipe(self._states[base[:2]][base.sequence], tuple(stretches))
             source = segment.fact.source_trial
             if source is None:
                 return Recipe(None, tuple(stretches))
@@ -196,8 +204,8 @@ class Lives:
 
     def _nearest(self, key: StateKey, latest: int) -> StateKey | None:
         begun = self.by_number[key.trial].segments[key.segment].fact.sequence
-        near = (known for known in self.states if known[:2] == key[:2] and begun < known.sequence <= latest)
-        return max(near, default=None)
+        near = max((known for known in self._states.get(key[:2], ()) if begun < known <= latest), default=None)
+        return None if near is None else key._replace(sequence=near)
 
     def awaited(self) -> set[StateKey]:
         """Name the states that lanes are about to be started from: their sources may have saved newer ones since."""
@@ -209,4 +217,8 @@ class Lives:
 
     def forget_states(self, keep: set[StateKey]) -> None:
         """Let go of states that nobody restores from any more."""
-        self.states = {key: state for key, state in self.states.items() if key in keep}
+        for key in self.at_hand() - keep:
+            states = self._states[key[:2]]
+            del states[key.sequence]
+            if not states:
+                del self._states[key[:2]]

@@ -159,7 +159,7 @@ class _Race:
         goal = self._run.job.budget.stop_at
         if goal is None:
             return None
-        for life in self._ledger.lives.by_number.values():
+        for life in self._ledger.heard:
             if life.best and not life.broken and self._run.job.objective.is_reached(life.best.value, goal):
                 detail = f"trial {life.number} reached {life.best.value:g}"
                 return JobEnd(JobState.SUCCEEDED, JobReason.TARGET_REACHED, detail)

@@ -11,6 +11,7 @@ from pydantic import Field
 from search.objective import METRIC
 from search.plugins import NEVER, Scheduler, ScheduleRequest
 from search.problems import FieldProblem
+from search.shortcuts import sort_rungs
 from search.space import Domain
 
 
@@ -50,7 +51,7 @@ class Asha(Scheduler):
     def build(self, request: ScheduleRequest) -> Any:
         from ray.tune.schedulers import ASHAScheduler
 
-        return ASHAScheduler(
+        scheduler = ASHAScheduler(
             time_attr="training_iteration",
             metric=METRIC,
             mode=request.mode,
@@ -59,6 +60,8 @@ class Asha(Scheduler):
             reduction_factor=self.reduction_factor,
             brackets=self.brackets,
         )
+        sort_rungs(scheduler._brackets)
+        return scheduler
 
     def next_milestone(self, scheduler: Any, trial: Any, epoch: int) -> int:
         bracket = scheduler._trial_info.get(trial.trial_id)

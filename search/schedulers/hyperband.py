@@ -9,6 +9,7 @@ from pydantic import Field
 
 from search.objective import METRIC
 from search.plugins import NEVER, Scheduler, ScheduleRequest
+from search.shortcuts import OpenBands
 
 
 class HyperBand(Scheduler):
@@ -75,7 +76,8 @@ class HyperBand(Scheduler):
     def build(self, request: ScheduleRequest) -> Any:
         from ray.tune.schedulers import HyperBandScheduler
 
-        return HyperBandScheduler(
+        open_scheduler = type("OpenHyperBand", (OpenBands, HyperBandScheduler), {})
+        return open_scheduler(
             time_attr="training_iteration",
             metric=METRIC,
             mode=request.mode,

@@ -11,6 +11,7 @@ from search.domains import tune_domain
 from search.objective import METRIC
 from search.plugins import Scheduler, ScheduleRequest
 from search.problems import FieldProblem
+from search.shortcuts import SortedPopulation
 from search.space import Categories, Domain, Interval
 
 PERTURBATION_FACTORS = (1.2, 0.8)
@@ -58,7 +59,8 @@ class Pbt(Scheduler):
     def build(self, request: ScheduleRequest) -> Any:
         from ray.tune.schedulers import PopulationBasedTraining
 
-        return PopulationBasedTraining(
+        sorted_training = type("SortedTraining", (SortedPopulation, PopulationBasedTraining), {})
+        return sorted_training(
             time_attr="training_iteration",
             metric=METRIC,
             mode=request.mode,
