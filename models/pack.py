@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 import traceback
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 import torch
@@ -81,16 +82,20 @@ class Pack:
             lane.epoch = start.state.epoch if start.state else 0
             return lane, _lane_error(error)
 
-    def train(self, epochs: Mapping[int, int]) -> list[LaneReport]:
+    def train(
+        self, epochs: Mapping[int, int], turn: Callable[[], AbstractContextManager[None]] | None = None
+    ) -> list[LaneReport]:
         """Train each lane for its number of epochs; one that ends by itself stops there.
 
+        `turn` is entered around every slice of work; what it raises ends the call, with all lanes as after that slice.
         Raises: KeyError for a lane that is not in the pack.
         """
         left = {self._lane(number): n for number, n in epochs.items()}
         reports: list[LaneReport] = []
         while left := {lane: n for lane, n in left.items() if n > 0 and lane.outcome is None}:
             for lanes in self._line_up(left):
-                reports += self._train_epoch(lanes)
+                with turn() if turn else nullcontext():
+                    reports += self._train_epoch(lanes)
             left = {lane: n - 1 for lane, n in left.items()}
         return sorted(reports, key=_order)
 

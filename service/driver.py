@@ -34,7 +34,7 @@ from service.recorder import Recorder
 from service.settings import Settings
 from workers.errors import JobError, LeaseLost, StorageFull, WorkersLost
 from workers.fleet import Fleet
-from workers.pack_host import NotLeased
+from workers.pack_host import Lease, NotLeased
 from workers.ray_seat import RaySeat
 from workers.resolved import ResolvedJob
 from workers.run import JobEnd, JobRun, run_job
@@ -149,8 +149,8 @@ class Driver:
         prepared = prepare(self._load_table(job.dataset), job.prepare_request())
         fleet = Fleet([RaySeat(name) for name in work.seats])
         with Recorder(self._database, work.claim, patience_seconds=self._settings.storage_patience_seconds) as recorder:
-            key = f"{work.job_id}:{work.lease_epoch}"
-            return run_job(JobRun(key, job, prepared, fleet, recorder, record, Commands(recorder)))
+            lease = Lease(work.job_id, work.lease_epoch)
+            return run_job(JobRun(lease, job, prepared, fleet, recorder, record, Commands(recorder)))
 
     def _load(self, job_id: str) -> tuple[ResolvedJob, Record]:
         with self._database.reading() as session:

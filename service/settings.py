@@ -34,7 +34,7 @@ class Settings(BaseSettings):
     gpu_share: float = Field(
         1.0, gt=0, le=1, description="Share of a GPU that one pack actor takes where Ray has GPUs."
     )
-    jobs_at_once: int = Field(1, ge=1, le=64, description="Jobs that run side by side, the pack actors shared out.")
+    jobs_at_once: int = Field(4, ge=1, le=64, description="Jobs that run side by side and share the pack actors' time.")
 
     upload_max_bytes: int = Field(256 * 2**20, ge=1, description="Largest upload, as sent.")
     body_max_bytes: int = Field(16 * 2**20, ge=1, description="Largest request body that is no upload.")
@@ -44,7 +44,7 @@ class Settings(BaseSettings):
     predict_max_rows: int = Field(100_000, ge=1, description="Most rows of one prediction.")
     predictor_cache_size: int = Field(16, ge=1, description="Models that are kept ready to predict.")
 
-    event_poll_seconds: float = Field(0.2, gt=0, description="How often a live stream looks for new events.")
+    event_poll_seconds: float = Field(0.05, gt=0, description="How often a live stream looks for new events.")
     event_stream_seconds: float = Field(900.0, gt=0, description="Longest life of one live stream.")
 
     @property

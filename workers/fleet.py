@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from models.lanes import LaneReport, LaneStart, LaneState, Layers, PackData, PackSettings
 from workers.errors import WorkersLost
+from workers.pack_host import Lease
 from workers.placement import LaneLoad, place
 
 
@@ -40,7 +41,7 @@ class Seat(Protocol):
 class JobContext:
     """What a pack needs to know of a job before lanes arrive."""
 
-    job: str
+    lease: Lease
     data: PackData
     settings: PackSettings
 
@@ -69,7 +70,7 @@ class Fleet:
         self._context = context
         first = next(iter(self._seats.values()))
         self._shared = first.share(context.data), context.settings
-        answers = self._call_all(dict.fromkeys(self._seats, ("open", self._job, *self._shared)))
+        answers = self._call_all(dict.fromkeys(self._seats, ("open", self._lease, *self._shared)))
         self._need_seats()
         return {name: str(answer) for name, answer in answers.items()}
 
@@ -84,7 +85,7 @@ class Fleet:
         by_seat: dict[str, list[LaneStart]] = {}
         for item in starts:
             by_seat.setdefault(self._home[item.lane], []).append(item)
-        answers = self._call_all({name: ("start", self._job, items) for name, items in by_seat.items()})
+        answers = self._call_all({name: ("start", self._lease, items) for name, items in by_seat.items()})
         return _ordered(answers.values())
 
     def train(self, epochs: Mapping[int, int]) -> list[LaneReport]:
@@ -95,25 +96,25 @@ class Fleet:
                 by_seat.setdefault(self._home[lane], {})[lane] = n_epochs
             else:
                 self._lost.add(lane)
-        answers = self._call_all({name: ("train", self._job, wanted) for name, wanted in by_seat.items()})
+        answers = self._call_all({name: ("train", self._lease, wanted) for name, wanted in by_seat.items()})
         return _ordered(answers.values())
 
     def save(self, lanes: Iterable[int]) -> dict[int, LaneState]:
         """Copy out the state of lanes; those of a lost seat are missing from the answer."""
-        answers = self._call_all({name: ("save", self._job, group) for name, group in self._grouped(lanes).items()})
+        answers = self._call_all({name: ("save", self._lease, group) for name, group in self._grouped(lanes).items()})
         return {lane: state for answer in answers.values() for lane, state in answer.items()}
 
     def best_layers(self, lanes: Iterable[int]) -> dict[int, Layers | None]:
         """Copy out the weights of each lane's best epoch since it was admitted; None where it never improved."""
         answers = self._call_all(
-            {name: ("best_layers", self._job, group) for name, group in self._grouped(lanes).items()}
+            {name: ("best_layers", self._lease, group) for name, group in self._grouped(lanes).items()}
         )
         return {lane: layers for answer in answers.values() for lane, layers in answer.items()}
 
     def drop(self, lanes: Iterable[int]) -> None:
         """Forget lanes."""
         grouped = self._grouped(lanes)
-        self._call_all({name: ("drop", self._job, group) for name, group in grouped.items()})
+        self._call_all({name: ("drop", self._lease, group) for name, group in grouped.items()})
         for group in grouped.values():
             for lane in group:
                 self._home.pop(lane, None)
@@ -127,16 +128,16 @@ class Fleet:
     def close(self) -> None:
         """Let every seat forget the job. A seat that cannot is left alone."""
         if self._context is not None:
-            self._call_all(dict.fromkeys(set(self._seats) - self._dead, ("close", self._job)))
+            self._call_all(dict.fromkeys(set(self._seats) - self._dead, ("close", self._lease)))
         self._home.clear()
         self._load.clear()
         self._context = None
 
     @property
-    def _job(self) -> str:
+    def _lease(self) -> Lease:
         if self._context is None:
             raise RuntimeError("the fleet is not open: call open() first")
-        return self._context.job
+        return self._context.lease
 
     def _grouped(self, lanes: Iterable[int]) -> dict[str, list[int]]:
         by_seat: dict[str, list[int]] = {}
@@ -177,7 +178,7 @@ class Fleet:
             if self._seats[name].revive(wait_seconds):
                 self._dead.discard(name)
                 if self._context is not None and self._shared is not None:
-                    self._call_all({name: ("open", self._job, *self._shared, True)})
+                    self._call_all({name: ("open", self._lease, *self._shared)})
 
     def _need_seats(self) -> None:
         if len(self._dead) == len(self._seats):

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import models
 from models.lanes import LaneReport, LaneStart, LaneState, Layers, PackData, PackSettings
 from models.numeric import numeric_class
 from models.pack import Pack
+from workers.turns import Turns
 
 
 def _hash_source() -> str:
@@ -26,69 +30,118 @@ SOURCE_HASH = _hash_source()
 """Of the code that this process has loaded, so it is taken once, at import."""
 
 
+class Lease(NamedTuple):
+    """A driver's right to the packs of its job: of two drivers of one job, the one with the higher epoch holds it."""
+
+    job: str
+    epoch: int = 0
+
+
 class NotLeased(RuntimeError):
-    """A driver spoke for a job that this host does not serve any more."""
+    """A driver spoke for a job that another driver has taken over, or that has been closed under it."""
 
 
 class NothingOpen(NotLeased):
-    """This host serves no job: its process has been restarted, and its lanes are gone."""
+    """This host has no pack of the job: its process has been restarted, and the job's lanes are gone."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Tenant:
+    epoch: int
+    pack: Pack
 
 
 class PackHost:
-    """The verbs of a fleet for one process, one job at a time. Not thread-safe: an actor serves one call at a time."""
+    """The verbs of a fleet for one process: a pack for every open job, the jobs taking turns by the time they use.
+
+    Calls may come from several threads; those of one job are for its driver to keep in order.
+    """
 
     def __init__(self, device: str = "cpu") -> None:
         self._device = device
-        self._pack: Pack | None = None
-        self._job = ""
+        self._turns = Turns()
+        self._tenants: dict[str, _Tenant] = {}
 
-    def open(self, job: str, data: PackData, settings: PackSettings, again: bool = False) -> str:
-        """Make the pack of a job, forgetting any other; answer `<numeric class>@<source hash>`.
+    def open(self, lease: Lease, data: PackData, settings: PackSettings) -> str:
+        """Make the pack of a job, in place of one made earlier; answer `<numeric class>@<source hash>`.
 
-        `again` is said by a driver that has lost this host: it takes it back only if nobody else has it by now.
         Raises: NotLeased.
         """
-        if again and self._job not in ("", job):
-            raise self._foreign(job)
-        self._pack, self._job = Pack(data, settings, device=self._device), job
+        with self._turns.turn(lease.job):
+            self._refuse_older(lease)
+            self._tenants[lease.job] = _Tenant(lease.epoch, Pack(data, settings, device=self._device))
         return f"{numeric_class(self._device)}@{SOURCE_HASH}"
 
-    def close(self, job: str) -> None:
-        """Forget a job; another job's pack is left alone."""
-        if job == self._job:
-            self._pack, self._job = None, ""
+    def close(self, lease: Lease) -> None:
+        """Forget a job and end what still trains for it; a later driver's pack is left alone."""
+        with self._turns.turn(lease.job):
+            tenant = self._tenants.get(lease.job)
+            if tenant is not None and tenant.epoch <= lease.epoch:
+                del self._tenants[lease.job]
+        self._turns.forget(lease.job)
+
+    def vacate(self) -> None:
+        """Forget all jobs: their drivers went with an earlier runner."""
+        for job, tenant in list(self._tenants.items()):
+            self.close(Lease(job, tenant.epoch))
 
     def ping(self) -> str:
         """Answer this host's source hash."""
         return SOURCE_HASH
 
-    def start(self, job: str, starts: Sequence[LaneStart]) -> list[LaneReport]:
+    def start(self, lease: Lease, starts: Sequence[LaneStart]) -> list[LaneReport]:
         """See models.pack.Pack.start."""
-        return self._leased(job).start(starts)
+        with self._at_turn(lease) as pack:
+            return pack.start(starts)
 
-    def train(self, job: str, epochs: Mapping[int, int]) -> list[LaneReport]:
-        """See models.pack.Pack.train."""
-        return self._leased(job).train(epochs)
+    def train(self, lease: Lease, epochs: Mapping[int, int]) -> list[LaneReport]:
+        """See models.pack.Pack.train; each slice of it waits for a turn of the job.
 
-    def save(self, job: str, lanes: Sequence[int]) -> dict[int, LaneState]:
+        Raises: NotLeased, also when the pack is closed or replaced meanwhile.
+        """
+        pack = self._pack(lease)
+
+        @contextmanager
+        def turn() -> Iterator[None]:
+            with self._at_turn(lease) as present:
+                if present is not pack:
+                    raise NotLeased(f"the lanes of {lease.job!r} have been made anew while they were trained")
+                yield
+
+        with self._turns.stay(lease.job):
+            return pack.train(epochs, turn)
+
+    def save(self, lease: Lease, lanes: Sequence[int]) -> dict[int, LaneState]:
         """See models.pack.Pack.save."""
-        return self._leased(job).save(lanes)
+        with self._at_turn(lease) as pack:
+            return pack.save(lanes)
 
-    def best_layers(self, job: str, lanes: Sequence[int]) -> dict[int, Layers | None]:
+    def best_layers(self, lease: Lease, lanes: Sequence[int]) -> dict[int, Layers | None]:
         """See models.pack.Pack.best_layers."""
-        pack = self._leased(job)
-        return {lane: pack.best_layers(lane) for lane in lanes}
+        with self._at_turn(lease) as pack:
+            return {lane: pack.best_layers(lane) for lane in lanes}
 
-    def drop(self, job: str, lanes: Sequence[int]) -> None:
+    def drop(self, lease: Lease, lanes: Sequence[int]) -> None:
         """See models.pack.Pack.drop."""
-        self._leased(job).drop(lanes)
+        with self._at_turn(lease) as pack:
+            pack.drop(lanes)
 
-    def _leased(self, job: str) -> Pack:
-        if self._pack is None:
-            raise NothingOpen(f"this pack actor serves no job, so not {job!r} either")
-        if job != self._job:
-            raise self._foreign(job)
-        return self._pack
+    @contextmanager
+    def _at_turn(self, lease: Lease) -> Iterator[Pack]:
+        """Wait for the job's turn: only then is it known whose pack it is."""
+        with self._turns.turn(lease.job):
+            yield self._pack(lease)
 
-    def _foreign(self, job: str) -> NotLeased:
-        return NotLeased(f"this pack actor serves {self._job!r}, not {job!r}: the lease has passed on")
+    def _pack(self, lease: Lease) -> Pack:
+        self._refuse_older(lease)
+        tenant = self._tenants.get(lease.job)
+        if tenant is None or tenant.epoch < lease.epoch:
+            raise NothingOpen(f"this pack actor has no pack of {lease.job!r}")
+        return tenant.pack
+
+    def _refuse_older(self, lease: Lease) -> None:
+        tenant = self._tenants.get(lease.job)
+        if tenant is not None and tenant.epoch > lease.epoch:
+            raise NotLeased(
+                f"{lease.job!r} is leased under epoch {tenant.epoch}, not {lease.epoch}: the lease has passed on"
+            )

@@ -22,7 +22,7 @@ from workers.fleet import Fleet, JobContext
 from workers.lane_manager import JointSettings
 from workers.ledger import Ledger, LedgerSettings
 from workers.lives import Best, TrialLife
-from workers.pack_host import SOURCE_HASH
+from workers.pack_host import SOURCE_HASH, Lease
 from workers.resolved import ResolvedJob
 from workers.sink import JournalFact, ModelFact, Record, Sink
 from workers.trainers import TRAINERS
@@ -50,9 +50,9 @@ class JobEnd:
 
 @dataclass(frozen=True)
 class JobRun:
-    """All that a run needs. `key` names the lease: pack actors refuse calls under another."""
+    """All that a run needs. Pack actors refuse calls under an older lease."""
 
-    key: str
+    lease: Lease
     job: ResolvedJob
     prepared: Prepared
     fleet: Fleet
@@ -121,7 +121,7 @@ class _Race:
     def _open_fleet(self) -> None:
         run, job = self._run, self._run.job
         settings = PackSettings(job.seed, tuple(job.metrics), job.objective.maximize, job.patience)
-        answers = run.fleet.open(JobContext(run.key, run.prepared.data, settings))
+        answers = run.fleet.open(JobContext(run.lease, run.prepared.data, settings))
         for seat, answer in answers.items():
             self._numeric_class, _, source = answer.rpartition("@")
             if source != SOURCE_HASH:

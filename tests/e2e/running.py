@@ -120,8 +120,14 @@ class Running:
         """Find a process of this service by words of its command line."""
         return next(pid for pid in descendants(self.process.pid) if words in command_line(pid))
 
-    def driver_pid(self) -> int:
-        return self.part_pid("service driver")
+    def driver_pids(self) -> list[int]:
+        return [pid for pid in descendants(self.process.pid) if "service driver" in command_line(pid)]
+
+    def driver_pid(self, job_id: str) -> int:
+        """Find the driver that a job was last handed to, by the runner's log."""
+        log = (self.data_dir.parent / f"{self.data_dir.name}.log").read_text()
+        facts = [_read_fact(line) for line in log.splitlines() if job_id in line]
+        return [int(fact["driver"]) for fact in facts if fact.get("job") == job_id and "driver" in fact][-1]
 
     def actor_pids(self) -> list[int]:
         session = json.loads((self.data_dir / "ray-head.json").read_text())["session"]
@@ -130,6 +136,13 @@ class Running:
     def stop(self, with_signal: int = signal.SIGTERM) -> int:
         self.process.send_signal(with_signal)
         return self.process.wait(60)
+
+
+def _read_fact(line: str) -> dict[str, Any]:
+    try:
+        return dict(json.loads(line))
+    except ValueError:
+        return {}
 
 
 def _timeless(row: dict[str, Any]) -> dict[str, Any]:

@@ -17,15 +17,15 @@ from tests.e2e.specs import PAIRS, job_spec
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
-def _kill_driver(service: Running) -> None:
-    os.kill(service.driver_pid(), signal.SIGKILL)
+def _kill_driver(service: Running, job_id: str) -> None:
+    os.kill(service.driver_pid(job_id), signal.SIGKILL)
 
 
-def _kill_worker(service: Running) -> None:
+def _kill_worker(service: Running, _: str) -> None:
     os.kill(service.actor_pids()[0], signal.SIGKILL)
 
 
-def _kill_all_workers(service: Running) -> None:
+def _kill_all_workers(service: Running, _: str) -> None:
     for pid in service.actor_pids():
         os.kill(pid, signal.SIGKILL)
 
@@ -39,13 +39,13 @@ def long_spec(algorithm: str, scheduler: str) -> dict[str, Any]:
 @pytest.mark.parametrize("kill", [_kill_driver, _kill_worker, _kill_all_workers])
 @pytest.mark.parametrize(("algorithm", "scheduler"), PAIRS)
 def test_a_kill_half_way_changes_nothing(
-    service: Running, algorithm: str, scheduler: str, kill: Callable[[Running], None]
+    service: Running, algorithm: str, scheduler: str, kill: Callable[[Running, str], None]
 ) -> None:
     spec = long_spec(algorithm, scheduler)
     undisturbed = service.finish(service.submit(spec))
     disturbed = service.submit(spec)
     service.reach(disturbed, undisturbed["progress"]["epochs"] // 3)
-    kill(service)
+    kill(service, disturbed)
     assert service.job(disturbed)["state"] in ("running", "queued"), "the kill came too late to mean anything"
     assert service.finish(disturbed)["state"] == "succeeded"
     assert service.outcome(disturbed) == service.outcome(undisturbed["id"])
@@ -58,7 +58,7 @@ def test_a_driver_that_wakes_after_its_lease_has_passed_on_changes_nothing(data_
         undisturbed = service.finish(service.submit(spec))
         disturbed = service.submit(spec)
         service.reach(disturbed, 40)
-        frozen, runner = service.driver_pid(), service.part_pid("service runner")
+        frozen, runner = service.driver_pid(disturbed), service.part_pid("service runner")
         os.kill(frozen, signal.SIGSTOP)
         os.kill(runner, signal.SIGKILL)  # its successor claims the job once the frozen driver's lease has run out
         wait_until(lambda: "silent" in str(service.events(disturbed)), 120, "the job is claimed by another runner")

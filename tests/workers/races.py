@@ -16,6 +16,7 @@ from search.plugins import admit
 from tests.workers.memory_sink import MemorySink
 from workers.fleet import Fleet, Seat
 from workers.local_seat import LocalSeat
+from workers.pack_host import Lease
 from workers.resolved import ResolvedJob
 from workers.run import JobEnd, JobRun, run_job
 from workers.sink import Record, Sink
@@ -60,7 +61,7 @@ class Race:
         if isinstance(seats, int):
             seats = [LocalSeat(f"seat-{index}") for index in range(seats)]
         given: dict[str, Any] = {"record": Record(), "control": Nobody(), "snapshot_seconds": 1e9, **options}
-        return run_job(JobRun("job-1", self.job, self.prepared, Fleet(seats), sink, **given))
+        return run_job(JobRun(Lease("job-1"), self.job, self.prepared, Fleet(seats), sink, **given))
 
 
 def race(**body: Any) -> Race:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,37 +13,11 @@ import pytest
 
 from models.hyper import Hyperparameters
 from models.lanes import LaneStart, LaneState, PackSettings
-from tests.workers.memory_sink import MemorySink
-from tests.workers.races import pair_race, race
+from tests.workers.races import race
 from workers.errors import WorkersLost
 from workers.fleet import Fleet, JobContext, Seat, SeatLost
 from workers.local_seat import LocalSeat
-from workers.pack_host import SOURCE_HASH, NotLeased
-from workers.ray_seat import Berth, RaySeat
-
-ON_RAY = pytest.param("ray", marks=[pytest.mark.slow, pytest.mark.timeout(300)])
-
-
-@pytest.fixture(scope="module")
-def ray_nodes() -> Iterator[None]:
-    """Two Ray nodes, for all tests of this module that ask for them."""
-    from tests.workers.ray_machines import two_nodes
-
-    with two_nodes():
-        yield
-
-
-@pytest.fixture(params=["local", ON_RAY])
-def seats(request: pytest.FixtureRequest) -> Iterator[list[Any]]:
-    """Two seats of a kind."""
-    if request.param == "local":
-        yield [LocalSeat("seat-0"), LocalSeat("seat-1")]
-        return
-    request.getfixturevalue("ray_nodes")
-    from tests.workers.ray_machines import hired
-
-    with hired(Berth(1), Berth(1)) as found:
-        yield list(found)
+from workers.pack_host import SOURCE_HASH, Lease, NotLeased
 
 
 def kill(seat: Any) -> None:
@@ -55,7 +29,7 @@ def kill(seat: Any) -> None:
 
     kill_process(seat)
     with pytest.raises(SeatLost):
-        seat.call("save", "job-1", []).result()
+        seat.call("save", LEASE, []).result()
 
 
 HYPERS = {
@@ -63,12 +37,13 @@ HYPERS = {
     for lane in range(6)
 }
 STARTS = [LaneStart(lane, hyper, seed=lane) for lane, hyper in HYPERS.items()]
+LEASE = Lease("job-1", 1)
 SETTINGS = PackSettings(seed=1, metrics=("mean_squared_error",), maximize=False)
 
 
-def opened(seats: list[Seat], job: str = "job-1") -> Fleet:
+def opened(seats: Sequence[Seat], lease: Lease = LEASE) -> Fleet:
     fleet = Fleet(seats)
-    fleet.open(JobContext(job, race().prepared.data, SETTINGS))
+    fleet.open(JobContext(lease, race().prepared.data, SETTINGS))
     return fleet
 
 
@@ -90,7 +65,7 @@ def assert_same(states: dict[int, LaneState], others: dict[int, LaneState]) -> N
 
 class TestEveryFleet:
     def test_every_seat_says_what_it_computes_with(self, seats: list[Any]) -> None:
-        answers = Fleet(seats).open(JobContext("job-1", race().prepared.data, SETTINGS))
+        answers = Fleet(seats).open(JobContext(LEASE, race().prepared.data, SETTINGS))
         assert sorted(answers) == sorted(seat.name for seat in seats)
         assert {answer.rpartition("@")[2] for answer in answers.values()} == {SOURCE_HASH}
         assert len({answer.rpartition("@")[0] for answer in answers.values()}) == 1
@@ -168,13 +143,13 @@ class TestEveryFleet:
         fleet.train(dict.fromkeys(HYPERS, 2))
         assert_same(fleet.save(HYPERS), states)
 
-    def test_a_seat_refuses_a_job_that_it_does_not_serve(self, seats: list[Any]) -> None:
+    def test_a_seat_has_nothing_for_a_job_that_it_does_not_serve(self, seats: list[Any]) -> None:
         fleet = opened(seats)
         fleet.start(STARTS)
-        with pytest.raises(NotLeased, match="'job-2'"):
-            seats[0].call("train", "job-2", {0: 1}).result()
+        with pytest.raises(SeatLost):
+            seats[0].call("train", Lease("job-2"), {0: 1}).result()
 
-    def test_a_driver_whose_seats_were_given_away_does_not_take_them_back(self, seats: list[Any]) -> None:
+    def test_a_driver_whose_job_was_given_away_does_not_take_its_seats_back(self, seats: list[Any]) -> None:
         late = opened(seats[:1])
         late.start(STARTS)
         kill(seats[0])
@@ -182,17 +157,27 @@ class TestEveryFleet:
         assert late.take_lost() == set(HYPERS)
         while not seats[0].revive(10.0):
             pass
-        opened(seats[:1], "job-2").start(STARTS)
-        with pytest.raises(NotLeased, match="'job-2'"):
+        opened(seats[:1], Lease("job-1", 2)).start(STARTS)
+        with pytest.raises(NotLeased, match="epoch 2"):
             late.start(STARTS)
+
+    def test_the_latest_driver_of_a_job_gets_its_seats_and_an_earlier_one_is_refused(self, seats: list[Any]) -> None:
+        earlier = opened(seats)
+        earlier.start(STARTS)
+        later = opened(seats, Lease("job-1", 2))
+        assert later.start(STARTS) == []
+        with pytest.raises(NotLeased, match="epoch 2"):
+            earlier.train({0: 1})
+        earlier.close()
+        assert len(later.train(dict.fromkeys(HYPERS, 1))) == len(HYPERS)
 
     def test_a_closed_job_leaves_seats_free_for_the_next(self, seats: list[Any]) -> None:
         fleet = opened(seats)
         fleet.start(STARTS)
         fleet.close()
         with pytest.raises(SeatLost):
-            seats[0].call("save", "job-1", [0]).result()
-        assert opened(seats, "job-2").start(STARTS) == []
+            seats[0].call("save", LEASE, [0]).result()
+        assert opened(seats, Lease("job-2")).start(STARTS) == []
 
 
 class GoneSeat(LocalSeat):
@@ -205,7 +190,7 @@ class GoneSeat(LocalSeat):
 def test_a_fleet_without_any_seat_left_says_so() -> None:
     seat = GoneSeat("seat-0")
     fleet = Fleet([seat], revive_seconds=0.05)
-    fleet.open(JobContext("job-1", race().prepared.data, SETTINGS))
+    fleet.open(JobContext(LEASE, race().prepared.data, SETTINGS))
     fleet.start(STARTS)
     seat.kill()
     assert fleet.train({0: 1}) == []
@@ -242,55 +227,3 @@ class _Meeting:
     def result(self) -> Any:
         self._thread.join()
         return self._answer[0]
-
-
-# -- Ray only ---------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(300)
-@pytest.mark.usefixtures("ray_nodes")
-class TestOnRay:
-    @pytest.mark.parametrize("scheduler", ["pbt", "hyperband"])
-    def test_a_job_over_two_nodes_equals_the_one_in_process_though_a_worker_is_killed(self, scheduler: str) -> None:
-        from tests.workers.ray_machines import hired, node_of
-
-        started = pair_race("random", scheduler)
-        here, there = MemorySink(), MemorySink()
-        started.run(here)
-        with hired(Berth(2), Berth(2)) as found:
-            assert len({node_of(seat) for seat in found}) == 2
-            doomed = DoomedSeat(found[0].name)
-            started.run(there, [doomed, found[1]], snapshot_seconds=0.0)
-            assert doomed.n_trained >= 2
-        assert there.rows() == here.rows()
-
-    def test_two_actors_share_a_gpu_that_a_node_claims_to_have(self) -> None:
-        from tests.workers.ray_machines import ask, hired
-
-        with hired(Berth(cpus=0, gpus=0.5), Berth(cpus=0, gpus=0.5)) as found:
-            assert [ask(seat, "gpu_ids") for seat in found] == [[0], [0]]
-            sink = MemorySink()
-            assert pair_race("random", "asha").run(sink, found).reason == "trials_done"
-
-    def test_an_actor_is_found_again_by_its_name(self) -> None:
-        from tests.workers.ray_machines import ask, hired
-        from workers.ray_seat import hire
-
-        with hired(Berth(1)) as (seat,):
-            hire(seat.name, Berth(1))
-            assert ask(RaySeat(seat.name), "process_id") == ask(seat, "process_id")
-
-
-class DoomedSeat(RaySeat):
-    """Its process is killed just before it is asked to train for the second time."""
-
-    n_trained = 0
-
-    def call(self, verb: str, *arguments: Any) -> Any:
-        self.n_trained += verb == "train"
-        if verb == "train" and self.n_trained == 2:
-            from tests.workers.ray_machines import kill_process
-
-            kill_process(self)
-        return super().call(verb, *arguments)
