@@ -67,6 +67,15 @@ class Race:
 
     def run(self) -> list[tuple[int, int, int, str]]:
         """List every decision that is not to go on: (time, trial, epoch, action)."""
+        self.prepare()
+        clock = 0
+        self._start_waiting()
+        while running := [trial for trial in self.trials if trial.status == Trial.RUNNING]:
+            clock += self._advance(running, clock)
+        return self.decisions
+
+    def prepare(self) -> None:
+        """Build the scheduler and add the trials to it; none has started."""
         random.seed(self.seed)
         np.random.seed(self.seed)
         request = SearchRequest(RATE, [], "min", self.seed, self.n_trials, self.n_trials)
@@ -76,11 +85,6 @@ class Race:
         self.age = dict.fromkeys(self.trials, 0)
         for trial in self.trials:
             self.scheduler.on_trial_add(self, trial)
-        clock = 0
-        self._start_waiting()
-        while running := [trial for trial in self.trials if trial.status == Trial.RUNNING]:
-            clock += self._advance(running, clock)
-        return self.decisions
 
     def _advance(self, running: list[Any], clock: int) -> int:
         goals = {trial: self._goal(trial) for trial in running}
@@ -101,7 +105,11 @@ class Race:
     def _report(self, trial: Any, clock: int) -> None:
         age = self.age[trial]
         noise = np.random.default_rng([self.trials.index(trial), age]).random()
-        result = {"training_iteration": age, "objective": noise + trial.config["rate"] / age}
+        self.report(trial, age, noise + trial.config["rate"] / age, clock)
+
+    def report(self, trial: Any, age: int, objective: float, clock: int = 0) -> None:
+        """Tell the scheduler of a trial, and do what it says."""
+        result = {"training_iteration": age, "objective": objective}
         trial.run_metadata.last_result = result
         self.rungs.setdefault(self.trials.index(trial), []).append(self.plugin.rung_of(self.scheduler, trial))
         if age >= self.epochs:
