@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+_WRITER = json.JSONEncoder(separators=(",", ":"), allow_nan=False, ensure_ascii=False)
 _NAMES = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
 
@@ -38,7 +39,7 @@ def from_exact(values: Iterable[float | str]) -> list[float]:
 
 def dump_json(value: Any) -> str:
     """Serialise compactly; a NaN that got this far is a mistake of ours and raises ValueError."""
-    return json.dumps(value, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
+    return _WRITER.encode(value)
 
 
 def _name(value: float) -> str:

@@ -94,7 +94,10 @@ class Standings:
 
     def of(self, number: int) -> Standing:
         """The standing of one trial, new if it was not known."""
-        return self.trials.setdefault(number, Standing(number))
+        known = self.trials.get(number)
+        if known is None:
+            known = self.trials[number] = Standing(number)
+        return known
 
     @property
     def best_objective(self) -> float | None:
