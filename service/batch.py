@@ -118,10 +118,9 @@ def upsert(session: Session, table: type[Table], rows: Sequence[Row], *, replace
     if session.get_bind().dialect.name == "postgresql":
         statement = postgresql.insert(table)
         types = {name: table.__table__.columns[name].type for name in rows[0]}
-        if not any(isinstance(kind, LargeBinary) for kind in types.values()):
-            # As one document they cost this process a third of what a statement for every row does.
+        if document := _as_document(rows, types):
             statement = statement.from_select(list(types), _select_from_document(types))
-            parameters = {"rows": dump_json(rows)}
+            parameters = {"rows": document}
     keys = [key.name for key in table.__table__.primary_key]
     if replace:
         given = {name: statement.excluded[name] for name in rows[0] if name not in keys}
@@ -130,6 +129,14 @@ def upsert(session: Session, table: type[Table], rows: Sequence[Row], *, replace
     else:
         statement = statement.on_conflict_do_nothing(index_elements=keys)
     session.connection().execute(statement, parameters)
+
+
+def _as_document(rows: Sequence[Row], types: Mapping[str, TypeEngine[Any]]) -> str | None:
+    """Write rows as one JSON text, by a third of the work of a statement for every row; None where that cannot be."""
+    if any(isinstance(kind, LargeBinary) for kind in types.values()):
+        return None
+    document = dump_json(rows)
+    return None if "\\u0000" in document else document  # PostgreSQL keeps a NUL, but cannot read it from a document
 
 
 def _select_from_document(types: Mapping[str, TypeEngine[Any]]) -> Select[Any]:

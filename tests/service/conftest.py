@@ -9,7 +9,11 @@ import httpx
 import pytest
 
 from service.app import create_app
+from service.database import Database
+from service.leases import Claim
+from service.recorder import Recorder
 from service.settings import Settings
+from tests.service.facts import claim
 from tests.service.server import serve
 
 
@@ -31,3 +35,15 @@ def api(settings: Settings) -> Iterator[httpx.Client]:
     """A client of a service that runs in a thread."""
     with serve(create_app(settings)) as client:
         yield client
+
+
+@pytest.fixture
+def held(database: Database) -> Claim:
+    """A claimed job."""
+    return claim(database)
+
+
+@pytest.fixture
+def recorder(database: Database, held: Claim) -> Recorder:
+    """A recorder that writes every round at once."""
+    return Recorder(database, held, least_gap_seconds=0.0)

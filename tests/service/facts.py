@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from sqlalchemy import func, select
 
 from models.lanes import LaneReport, LaneState
 from search.trial import TrialReason, TrialState
 from service.database import Database
 from service.leases import Claim, Leases
-from service.queries.jobs import add_job
-from service.tables import Job, new_id
+from service.queries.jobs import add_job, get_job
+from service.tables import Job, Trial, new_id
 from workers.sink import ModelFact, SegmentFact, SnapshotFact, TrialFact
 
 
@@ -66,3 +67,23 @@ def snapshot(trial: int, sequence: int) -> SnapshotFact:
 def model(trial: int, objective: float, package: bytes = b"zip") -> ModelFact:
     """A finished network."""
     return ModelFact(trial, 3, 3, "trial", objective, {"log_loss": objective}, None, {"layers": [4, 3]}, package)
+
+
+def job_of(database: Database, held: Claim) -> Job:
+    """The job's row."""
+    with database.reading() as session:
+        job = get_job(session, held.job_id)
+    assert job is not None
+    return job
+
+
+def trial_of(database: Database, held: Claim, number: int) -> Trial:
+    """A trial's row."""
+    with database.reading() as session:
+        return session.get_one(Trial, (held.job_id, number))
+
+
+def count(database: Database, table: type[Any]) -> int:
+    """The number of rows."""
+    with database.reading() as session:
+        return session.scalar(select(func.count()).select_from(table)) or 0

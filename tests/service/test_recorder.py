@@ -1,19 +1,12 @@
-"""The recorder: what a driver reports is stored once, whole, and only while the lease stands."""
+"""The recorder: what a driver reports becomes rows and events, once and whole."""
 
 from __future__ import annotations
 
 import math
-import sqlite3
-import threading
-from collections.abc import Iterator
-from typing import Any
+import time
 
 import numpy as np
-import psycopg
-import pytest
-from sqlalchemy import event, func, select, text
-from sqlalchemy.exc import OperationalError
-from sqlalchemy.orm import Session
+from sqlalchemy import select
 
 from models.lanes import LaneError
 from search.trial import JobReason, JobState, TrialReason, TrialState
@@ -23,45 +16,11 @@ from service.queries.events import list_events
 from service.queries.jobs import add_command, find_best_model, get_job
 from service.record import load_record
 from service.recorder import Recorder
-from service.tables import Event, Job, Model, ModelBlob, Report, Snapshot, Trial
-from tests.service.facts import claim, model, moved, report, segment, snapshot
-from tests.service.test_leases import expire
-from workers.errors import LeaseLost, StorageFull
+from service.tables import Model, ModelBlob, Report, Snapshot, Trial
+from tests.service.facts import claim, count, job_of, model, moved, report, segment, snapshot, trial_of
 from workers.sink import JournalFact
 
 RUNNING, STOPPED, DIVERGED, FAILED = TrialState.RUNNING, TrialState.STOPPED, TrialState.DIVERGED, TrialState.FAILED
-
-
-@pytest.fixture
-def held(database: Database) -> Claim:
-    """A claimed job."""
-    return claim(database)
-
-
-@pytest.fixture
-def recorder(database: Database, held: Claim) -> Recorder:
-    """A recorder that writes every round at once."""
-    return Recorder(database, held, least_gap_seconds=0.0)
-
-
-def job_of(database: Database, held: Claim) -> Job:
-    """The job's row."""
-    with database.reading() as session:
-        job = get_job(session, held.job_id)
-    assert job is not None
-    return job
-
-
-def trial_of(database: Database, held: Claim, number: int) -> Trial:
-    """A trial's row."""
-    with database.reading() as session:
-        return session.get_one(Trial, (held.job_id, number))
-
-
-def count(database: Database, table: type[Any]) -> int:
-    """The number of rows."""
-    with database.reading() as session:
-        return session.scalar(select(func.count()).select_from(table)) or 0
 
 
 def test_a_trial_shows_its_best_epoch_and_of_equals_the_earlier(
@@ -120,6 +79,34 @@ def test_values_that_are_not_finite_are_null_with_a_flag_and_come_back_to_the_bi
     assert math.isnan(back[0, 3].values[0])
 
 
+def test_the_smallest_the_largest_and_the_oddest_come_back_as_they_were(
+    database: Database, held: Claim, recorder: Recorder
+) -> None:
+    sent = [report(0, n, value) for n, value in enumerate([5e-324, -1.7976931348623157e308, 2 / 3, 1e22], start=1)]
+    error = LaneError("ValueError", '"quoted" \\ back\nslash \t ⛵ NUL \x00 \' ; --', "")
+    recorder.trial(moved(0, RUNNING, parameters={"a 'quoted' name": 0.1 + 0.2, "größe": 3, "flag": True}))
+    recorder.reports(1, {0: 0}, [*sent, report(1, 1, 0.5, outcome="failed", error=error)])
+    recorder.round_ended(1)
+    with database.reading() as session:
+        record = load_record(session, held.job_id)
+        columns = [row.objective for row in session.scalars(select(Report).order_by(Report.trial, Report.sequence))]
+    assert list(record.reports.values())[:4] == sent
+    assert columns == [told.values[0] for told in sent] + [0.5]
+    assert record.reports[1, 1].error == error
+    assert record.parameters[0] == {"a 'quoted' name": 0.1 + 0.2, "größe": 3, "flag": True}
+
+
+def test_twenty_thousand_reports_are_stored_within_ten_seconds(database: Database, held: Claim) -> None:
+    begun = time.monotonic()
+    with Recorder(database, held) as recorder:
+        for number in range(1, 101):
+            recorder.reports(number, {}, [report(trial, number, 1 / (trial + number)) for trial in range(200)])
+            recorder.round_ended(number)
+    assert time.monotonic() - begun < 10
+    assert count(database, Report) == 20_000
+    assert job_of(database, held).n_epochs == 20_000
+
+
 def test_a_record_gives_back_what_was_stored(database: Database, held: Claim, recorder: Recorder) -> None:
     error = LaneError("ValueError", "too wide", "Traceback ...", out_of_memory=True)
     failed = report(1, 1, math.nan, outcome="failed", error=error)
@@ -165,23 +152,6 @@ def test_rounds_in_quick_succession_are_written_together_and_none_is_lost(databa
     recorder.close()
     assert count(database, Report) == 3
     assert job_of(database, held).n_rounds == 3
-
-
-def test_a_driver_that_dies_in_a_round_leaves_whole_rounds_only(database: Database, held: Claim) -> None:
-    def run() -> None:
-        with Recorder(database, held, least_gap_seconds=3600) as recorder:
-            for number in (1, 2):
-                recorder.reports(number, {}, [report(0, number, 0.5)])
-                recorder.round_ended(number)
-            recorder.trial(moved(0, STOPPED))
-            recorder.reports(3, {}, [report(0, 3, 0.1)])
-            raise RuntimeError("in the middle of a round")
-
-    with pytest.raises(RuntimeError):
-        run()
-    assert count(database, Report) == 2
-    trial = trial_of(database, held, 0)
-    assert (trial.n_reports, trial.objective, trial.state) == (2, 0.5, "pending")
 
 
 def test_the_same_facts_again_change_nothing(database: Database, held: Claim) -> None:
@@ -239,53 +209,6 @@ def test_events_tell_every_fact_once_in_order_without_gaps(database: Database, h
     assert events[-1].data["progress"]["epochs"] == 1
 
 
-def test_a_late_writer_changes_nothing(database: Database, held: Claim, recorder: Recorder) -> None:
-    recorder.reports(1, {}, [report(0, 1, 0.5)])
-    expire(database, held.job_id)
-    successor = Leases(database, 15).claim_next("r2")
-    assert successor is not None
-    events = count(database, Event)
-    with pytest.raises(LeaseLost):
-        recorder.round_ended(1)
-    with pytest.raises(LeaseLost):
-        Recorder(database, held)
-    assert [count(database, table) for table in (Report, Trial)] == [0, 0]
-    assert count(database, Event) == events
-    with Recorder(database, successor) as again:
-        again.reports(1, {}, [report(0, 1, 0.5)])
-        again.round_ended(1)
-    assert count(database, Report) == 1
-
-
-def test_a_job_that_has_ended_takes_no_more_facts(database: Database, held: Claim, recorder: Recorder) -> None:
-    Leases(database, 15).release(held, JobState.CANCELLED, JobReason.USER_CANCELLED)
-    recorder.note("late", "too late")
-    with pytest.raises(LeaseLost):
-        recorder.close()
-
-
-def test_a_commit_whose_answer_is_lost_is_not_made_twice(database: Database, held: Claim, recorder: Recorder) -> None:
-    lost = iter([True])
-
-    def lose_answer(session: Session) -> None:
-        if next(lost, False):
-            raise OperationalError("COMMIT", None, psycopg.OperationalError("server closed the connection"))
-
-    recorder.reports(1, {}, [report(0, 1, 0.5)])
-    recorder.note("once", "told once")
-    event.listen(Session, "after_commit", lose_answer)
-    try:
-        recorder.round_ended(1)
-    finally:
-        event.remove(Session, "after_commit", lose_answer)
-    recorder.reports(2, {}, [report(0, 2, 0.5)])
-    recorder.round_ended(2)
-    with database.reading() as session:
-        notes = [told for told in list_events(session, held.job_id, 0, 100) if told.type == "note"]
-    assert len(notes) == 1
-    assert count(database, Report) == 2
-
-
 def test_snapshots_go_with_their_trial_and_with_the_job(database: Database, held: Claim, recorder: Recorder) -> None:
     for number in range(3):
         recorder.snapshot(snapshot(number, 1))
@@ -316,101 +239,3 @@ def test_the_numeric_class_and_the_seconds_stand_with_the_job(database: Database
     job = job_of(database, held)
     assert job.numeric_class == "cpu x86_64, torch 2.13"
     assert job.seconds > 0
-
-
-def test_a_full_disk_ends_the_run_with_its_own_error_and_loses_nothing_stored(
-    tmp_path: Any, sqlite_template: Any
-) -> None:
-    path = tmp_path / "small.db"
-    path.write_bytes(sqlite_template.read_bytes())
-    database = Database(f"sqlite:///{path}")
-    held = claim(database)
-    recorder = Recorder(database, held, least_gap_seconds=0.0)
-    recorder.reports(1, {}, [report(0, 1, 0.5)])
-    recorder.round_ended(1)
-    database.close()
-
-    @event.listens_for(database.engine, "connect")
-    def limit(connection: sqlite3.Connection, _record: object) -> None:
-        connection.execute("PRAGMA max_page_count = 1")  # SQLite raises it to the present size: the disk is full now
-
-    recorder.model(model(0, 0.5, package=bytes(10**6)))
-    with pytest.raises(StorageFull):
-        recorder.round_ended(2)
-    assert count(database, Report) == 1
-    assert count(database, Model) == 0
-    database.close()
-
-
-@pytest.fixture
-def busy(tmp_path: Any, sqlite_template: Any) -> Iterator[Database]:
-    """A SQLite database whose connections do not wait for a lock by themselves."""
-    path = tmp_path / "busy.db"
-    path.write_bytes(sqlite_template.read_bytes())
-    database = Database(f"sqlite:///{path}")
-    event.listen(database.engine, "connect", lambda connection, _: connection.execute("PRAGMA busy_timeout = 1"))
-    yield database
-    database.close()
-
-
-def test_a_database_that_cannot_be_written_for_a_while_loses_no_report(busy: Database) -> None:
-    held = claim(busy)
-    recorder = Recorder(busy, held, least_gap_seconds=0.0)
-    refused = threading.Event()
-    event.listen(busy.engine, "handle_error", lambda _: refused.set())
-    writer = threading.Thread(target=lambda: (recorder.reports(1, {}, [report(0, 1, 0.5)]), recorder.round_ended(1)))
-    with busy.writing() as other:
-        other.execute(text("SELECT 1"))
-        writer.start()
-        assert refused.wait(30)
-    writer.join(30)
-    assert count(busy, Report) == 1
-
-
-def test_patience_with_an_absent_database_ends_as_a_lost_lease(busy: Database) -> None:
-    held = claim(busy)
-    recorder = Recorder(busy, held, least_gap_seconds=0.0, patience_seconds=0.0)
-    recorder.note("one", "two")
-    with busy.writing() as other:
-        other.execute(text("SELECT 1"))
-        with pytest.raises(LeaseLost, match="away"):
-            recorder.round_ended(1)
-
-
-def test_a_job_is_released_once_the_database_is_back(busy: Database) -> None:
-    held = claim(busy)
-    leases = Leases(busy, 15)
-    refused = threading.Event()
-    event.listen(busy.engine, "handle_error", lambda _: refused.set())
-    release = threading.Thread(target=leases.release, args=(held, JobState.SUCCEEDED, JobReason.TRIALS_DONE))
-    with busy.writing() as other:
-        other.execute(text("SELECT 1"))
-        release.start()
-        assert refused.wait(30)
-    release.join(30)
-    assert job_of(busy, held).state == "succeeded"
-
-
-@pytest.mark.slow
-def test_a_postgresql_that_drops_all_connections_and_refuses_new_ones_loses_no_report(
-    postgresql_server: str, postgresql_template: str
-) -> None:
-    with psycopg.connect(postgresql_server, autocommit=True) as admin:
-        admin.execute(f'CREATE DATABASE away TEMPLATE "{postgresql_template}"')
-        database = Database(postgresql_server.replace("/postgres?", "/away?"))
-        held = claim(database)
-        recorder = Recorder(database, held, least_gap_seconds=0.0)
-        admin.execute("ALTER DATABASE away ALLOW_CONNECTIONS false")
-        admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'away'")
-        refused = threading.Event()
-        event.listen(database.engine, "handle_error", lambda _: refused.set())
-        recorder.reports(1, {}, [report(0, 1, 0.5)])
-        writer = threading.Thread(target=recorder.round_ended, args=(1,))
-        writer.start()
-        assert refused.wait(30)
-        assert recorder.commands() == [], "a driver goes on while the database is away"
-        admin.execute("ALTER DATABASE away ALLOW_CONNECTIONS true")
-        writer.join(30)
-        with database.reading() as session:
-            assert session.execute(text("SELECT count(*) FROM report")).scalar() == 1
-        database.close()
