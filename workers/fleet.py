@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from models.lanes import LaneReport, LaneStart, LaneState, Layers, PackData, PackSettings
 from workers.errors import WorkersLost
 from workers.pack_host import Lease
-from workers.placement import LaneLoad, place
+from workers.placement import ONE_BY_ONE, JobShape, LaneLoad, place, prices_for
 
 
 class SeatLost(Exception):
@@ -61,9 +61,11 @@ class Fleet:
         self._revive_seconds = revive_seconds
         self._home: dict[int, str] = {}
         self._load: dict[int, LaneLoad] = {}
+        self._at_work: set[int] = set()
         self._lost: set[int] = set()
         self._context: JobContext | None = None
         self._shared: tuple[Any, PackSettings] | None = None
+        self._prices = ONE_BY_ONE
 
     def open(self, context: JobContext) -> dict[str, str]:
         """Send the job's data to every seat; answer each seat's numeric class and source hash by seat name."""
@@ -72,21 +74,28 @@ class Fleet:
         self._shared = first.share(context.data), context.settings
         answers = self._call_all(dict.fromkeys(self._seats, ("open", self._lease, *self._shared)))
         self._need_seats()
+        self._prices = prices_for(next(iter(answers.values())))
         return {name: str(answer) for name, answer in answers.items()}
 
     def start(self, starts: Sequence[LaneStart]) -> list[LaneReport]:
         """Admit lanes, or give live ones another state. Lanes that cannot be built answer with a `failed` report."""
         self._rejoin()
         self._lost -= {s.lane for s in starts}  # what is started again is not missing any more
-        fresh = {s.lane: LaneLoad.of(s.hyper) for s in starts if s.lane not in self._home}
-        self._load.update(fresh)
-        standing = [(self._load[lane], name) for lane, name in self._home.items()]
-        self._home.update(place(fresh, standing, sorted(set(self._seats) - self._dead)))
+        self._settle_down([s for s in starts if s.lane not in self._home])
         by_seat: dict[str, list[LaneStart]] = {}
         for item in starts:
             by_seat.setdefault(self._home[item.lane], []).append(item)
         answers = self._call_all({name: ("start", self._lease, items) for name, items in by_seat.items()})
         return _ordered(answers.values())
+
+    def _settle_down(self, starts: Sequence[LaneStart]) -> None:
+        """Find seats for lanes, by what is at work: those that were not trained last time are paused or have ended."""
+        shape = JobShape.of(self._opened.data)
+        fresh = {start.lane: LaneLoad.of(start.hyper, shape, self._prices) for start in starts}
+        standing = [(self._load[lane], self._home[lane]) for lane in sorted(self._at_work)]
+        self._load.update(fresh)
+        self._at_work |= fresh.keys()
+        self._home.update(place(fresh, standing, sorted(set(self._seats) - self._dead)))
 
     def train(self, epochs: Mapping[int, int]) -> list[LaneReport]:
         """Train lanes by their number of epochs, one call per pack; reports ordered by (lane, sequence)."""
@@ -96,6 +105,7 @@ class Fleet:
                 by_seat.setdefault(self._home[lane], {})[lane] = n_epochs
             else:
                 self._lost.add(lane)
+        self._at_work = epochs.keys() & self._home.keys()
         answers = self._call_all({name: ("train", self._lease, wanted) for name, wanted in by_seat.items()})
         return _ordered(answers.values())
 
@@ -117,8 +127,7 @@ class Fleet:
         self._call_all({name: ("drop", self._lease, group) for name, group in grouped.items()})
         for group in grouped.values():
             for lane in group:
-                self._home.pop(lane, None)
-                self._load.pop(lane, None)
+                self._forget(lane)
 
     def take_lost(self) -> set[int]:
         """Answer the lanes lost since the last time, once."""
@@ -131,13 +140,18 @@ class Fleet:
             self._call_all(dict.fromkeys(set(self._seats) - self._dead, ("close", self._lease)))
         self._home.clear()
         self._load.clear()
+        self._at_work.clear()
         self._context = None
 
     @property
-    def _lease(self) -> Lease:
+    def _opened(self) -> JobContext:
         if self._context is None:
             raise RuntimeError("the fleet is not open: call open() first")
-        return self._context.lease
+        return self._context
+
+    @property
+    def _lease(self) -> Lease:
+        return self._opened.lease
 
     def _grouped(self, lanes: Iterable[int]) -> dict[str, list[int]]:
         by_seat: dict[str, list[int]] = {}
@@ -156,12 +170,16 @@ class Fleet:
                 self._lose(name)
         return answers
 
+    def _forget(self, lane: int) -> None:
+        self._home.pop(lane, None)
+        self._load.pop(lane, None)
+        self._at_work.discard(lane)
+
     def _lose(self, name: str) -> None:
         self._dead.add(name)
         gone = {lane for lane, home in self._home.items() if home == name}
         for lane in gone:
-            del self._home[lane]
-            self._load.pop(lane, None)
+            self._forget(lane)
         self._lost |= gone
 
     def _rejoin(self) -> None:

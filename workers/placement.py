@@ -1,46 +1,98 @@
-"""Which lanes ride on which seat: a pure function of loads. No packs, no Ray."""
+"""Which lanes ride on which seat: what a lane costs, and a pure function of costs. No packs, no Ray."""
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple
 
 from models.hyper import Hyperparameters
-
-LAUNCH_COST = 2.0e6
-"""Multiply-adds that fit into the launches of one step of one group."""
-
+from models.lanes import PackData
+from models.layout import BATCH_MULTIPLE, Layout, round_up
 
 PackKey = tuple[int, ...]
 
 
-@dataclass(frozen=True)
-class LaneLoad:
-    """What a lane costs: `pack_key` names the group it shares launches with, `work` is multiply-adds per row,
-    `steps` the relative number of steps per row."""
+class Prices(NamedTuple):
+    """What a lane pays for, in seconds of one pack actor: one floating-point operation of its products; one row through
+    one hidden unit; one parameter at one step; one row of the data; one epoch; and the launches of one step, which
+    lanes of one pack key share where they are stacked.
 
-    pack_key: PackKey
-    work: float
-    steps: float
+    `python -m benchmarks.placement` measures them. Only their ratios matter, and those roughly.
+    """
+
+    flop: float
+    unit: float
+    weight: float
+    row: float
+    epoch: float
+    launch: float = 0.0
+
+
+ONE_BY_ONE = Prices(flop=5.4e-12, unit=0.9e-9, weight=0.26e-9, row=0.2e-6, epoch=60e-6)
+"""For compiled kernels: measured, see docs/decisions/0006-sharing.md."""
+STACKED = Prices(flop=0.1e-12, unit=0.01e-9, weight=0.01e-9, row=0.0, epoch=0.0, launch=250e-6)
+"""For stacked lanes, as on a GPU: some thirty launches for each step, then 28 bytes of memory per parameter."""
+
+
+def prices_for(numeric_class: str) -> Prices:
+    """Tell by a seat's numeric class how it trains: the class names the kernels' compiler where there are kernels."""
+    return ONE_BY_ONE if "/numba " in numeric_class else STACKED
+
+
+@dataclass(frozen=True)
+class JobShape:
+    """What all lanes of a job share: rows of its two parts, widths of its two ends."""
+
+    n_train: int
+    n_valid: int
+    n_inputs: int
+    n_outputs: int
 
     @classmethod
-    def of(cls, hyper: Hyperparameters) -> LaneLoad:
-        """Estimate from hyperparameters alone; input and output widths are the same for all lanes of a job."""
-        widths = tuple(_padded(width) for width in hyper.widths)
-        work = 64.0 * sum(widths[:1]) + sum(a * b for a, b in itertools.pairwise(widths)) + 16.0 * sum(widths[-1:])
-        return cls((hyper.batch_size, *widths), 3 * max(work, 1024.0), 1 / hyper.batch_size)
+    def of(cls, data: PackData) -> JobShape:
+        return cls(len(data.x_train), len(data.x_valid), data.x_train.shape[1], data.n_outputs)
+
+
+@dataclass(frozen=True)
+class LaneLoad:
+    """What an epoch of a lane costs: `seconds` of its own, and `launches` that it shares with lanes of its pack key."""
+
+    pack_key: PackKey
+    seconds: float
+    launches: float = 0.0
+
+    @classmethod
+    def of(cls, hyper: Hyperparameters, shape: JobShape, prices: Prices) -> LaneLoad:
+        """Estimate from shapes alone."""
+        widths = Layout.of(hyper, shape.n_inputs, shape.n_outputs).padded
+        counts = count_work(hyper, shape)
+        *own, launches = (price * count for price, count in zip(prices, counts, strict=True))
+        return cls((min(hyper.batch_size, shape.n_train), *widths), sum(own), launches)
+
+
+def count_work(hyper: Hyperparameters, shape: JobShape) -> tuple[float, ...]:
+    """Count what an epoch of a lane pays for, in the order of `Prices`."""
+    widths = Layout.of(hyper, shape.n_inputs, shape.n_outputs).padded
+    products, hidden = [a * b for a, b in pairwise(widths)], sum(widths[1:-1])
+    n_full, n_last = divmod(shape.n_train, hyper.batch_size)
+    n_rows = n_full * round_up(hyper.batch_size, BATCH_MULTIPLE) + round_up(n_last, BATCH_MULTIPLE)
+    n_steps = n_full + (n_last > 0)
+    flops = n_rows * (6 * sum(products) - 2 * products[0]) + shape.n_valid * 2 * sum(products)
+    units = (n_rows + shape.n_valid / 2) * hidden  # validation goes forward only
+    return flops, units, n_steps * sum(products), shape.n_train + shape.n_valid, 1, n_steps
 
 
 def place(
     fresh: Mapping[int, LaneLoad], standing: Sequence[tuple[LaneLoad, str]], seats: Sequence[str]
 ) -> dict[int, str]:
-    """Choose a seat for every fresh lane, given the lanes that stand already.
+    """Choose a seat for every fresh lane, given the lanes that are at work already.
 
-    Lanes of one pack key share their launches, so they stay together, unless all of them are more than one seat's fair
-    share and their arithmetic outweighs the launches. Largest first, each to the seat where it ends up cheapest.
-    Placement changes no result, only time.
+    The seat with most to do ends a round, so lanes go one after another, dearest first, each to the seat where it ends
+    up cheapest. Lanes that share launches stay together, unless all of them are more than one seat's fair share and
+    what they cost by themselves outweighs the launches. Placement changes no result, only time.
     Deterministic in its arguments.
     """
     cost = dict.fromkeys(seats, 0.0)
@@ -60,26 +112,25 @@ def place(
 
 
 def _bundles(fresh: Mapping[int, LaneLoad], n_seats: int) -> list[list[int]]:
-    """Bundle lanes by pack key, dearest first; a bundle of more than a fair share is cut into equal parts."""
-    groups: dict[PackKey, list[int]] = {}
-    for lane, load in sorted(fresh.items(), key=lambda item: (-item[1].work, item[0])):
-        groups.setdefault(load.pack_key, []).append(lane)
+    """Bundle lanes that share launches, dearest first; a bundle of more than a fair share is cut into equal parts."""
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for lane, load in sorted(fresh.items()):
+        groups.setdefault(load.pack_key if load.launches else (-1, lane), []).append(lane)
     costs = {key: _marginal([fresh[lane] for lane in lanes], set()) for key, lanes in groups.items()}
     share = sum(costs.values()) / n_seats
     parts = []
     for key, lanes in groups.items():
-        launches = LAUNCH_COST * fresh[lanes[0]].steps
-        worthwhile = 1 + int((costs[key] - launches) / launches)  # each part pays the launches again
-        n_parts = min(math.ceil(costs[key] / share), n_seats, len(lanes), worthwhile)
+        n_parts = min(math.ceil(costs[key] / share), n_seats, len(lanes), _most_parts(costs[key], fresh[lanes[0]]))
         parts += [(-costs[key] / n_parts, key, lanes[part::n_parts]) for part in range(n_parts)]
     return [lanes for _, _, lanes in sorted(parts)]
 
 
+def _most_parts(cost: float, load: LaneLoad) -> int:
+    """Say into how many parts a bundle may be cut: each pays the launches again."""
+    return 1 + int((cost - load.launches) / load.launches) if load.launches else 1
+
+
 def _marginal(loads: Sequence[LaneLoad], keys: set[PackKey]) -> float:
     """Price lanes of one pack key on a seat that runs these keys already."""
-    launches = 0.0 if loads[0].pack_key in keys else LAUNCH_COST * loads[0].steps
-    return sum(load.work for load in loads) + launches
-
-
-def _padded(width: int) -> int:
-    return -(-width // 16) * 16
+    launches = 0.0 if loads[0].pack_key in keys else loads[0].launches
+    return sum(load.seconds for load in loads) + launches

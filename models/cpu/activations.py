@@ -13,7 +13,7 @@ from models.activations import SELU_ALPHA, SELU_SCALE
 from models.cpu.compiler import kernel
 from models.cpu.functions import exponential, exponential_minus_one, logistic, normal, tangent, tangent_of_softplus
 
-NAMES = "identity relu leaky_relu tanh logistic elu selu silu gelu softplus mish".split()
+NAMES = ["identity", "relu", "leaky_relu", "tanh", "logistic", "elu", "selu", "silu", "gelu", "softplus", "mish"]
 KERNELS = {name: code for code, name in enumerate(NAMES)}
 IDENTITY, RELU, LEAKY_RELU, TANH, LOGISTIC, ELU, SELU, SILU, GELU, SOFTPLUS, MISH = KERNELS.values()
 
