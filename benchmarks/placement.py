@@ -1,6 +1,6 @@
 """What placement goes by, and how well it does: the prices of work on this machine, and how long seats wait.
 
-First single epochs of many networks are trained and the prices of `workers.placement` fitted to their times. Then whole
+First single epochs of many networks are trained and the prices of `workers.costs` fitted to their times. Then whole
 jobs run over 2 and 4 seats in this process, one seat after another, so that nobody disturbs them; each call is timed,
 and what seats running side by side would wait for each other and for the driver follows. Times are of the processor.
 """
@@ -26,10 +26,10 @@ from models.pack import Pack, warm_up
 from models.prepare import prepare
 from service.settings import Settings, export_ray_environment
 from workers.body import JobSpec
+from workers.costs import ONE_BY_ONE, JobShape, Prices, count_work
 from workers.fleet import Fleet
 from workers.local_seat import LocalSeat
 from workers.pack_host import Lease
-from workers.placement import ONE_BY_ONE, JobShape, Prices, count_work
 from workers.sink import Record
 from workers.spec import resolve
 

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from models.lanes import LaneReport, LaneStart, LaneState, Layers, PackData, PackSettings
+from workers.costs import ONE_BY_ONE, JobShape, LaneLoad, prices_for
 from workers.errors import WorkersLost
 from workers.pack_host import Lease
-from workers.placement import ONE_BY_ONE, JobShape, LaneLoad, place, prices_for
+from workers.placement import Paces, even_out, place
 
 
 class SeatLost(Exception):
@@ -66,6 +67,7 @@ class Fleet:
         self._context: JobContext | None = None
         self._shared: tuple[Any, PackSettings] | None = None
         self._prices = ONE_BY_ONE
+        self._paces = Paces()
 
     def open(self, context: JobContext) -> dict[str, str]:
         """Send the job's data to every seat; answer each seat's numeric class and source hash by seat name."""
@@ -95,19 +97,51 @@ class Fleet:
         standing = [(self._load[lane], self._home[lane]) for lane in sorted(self._at_work)]
         self._load.update(fresh)
         self._at_work |= fresh.keys()
-        self._home.update(place(fresh, standing, sorted(set(self._seats) - self._dead)))
+        living = sorted(self._seats.keys() - self._dead)
+        self._home.update(place(fresh, standing, living, self._paces.of(living)))
 
     def train(self, epochs: Mapping[int, int]) -> list[LaneReport]:
         """Train lanes by their number of epochs, one call per pack; reports ordered by (lane, sequence)."""
-        by_seat: dict[str, dict[int, int]] = {}
-        for lane, n_epochs in epochs.items():
-            if lane in self._home:
-                by_seat.setdefault(self._home[lane], {})[lane] = n_epochs
-            else:
-                self._lost.add(lane)
+        work = {lane: self._load[lane].seconds * n for lane, n in epochs.items() if lane in self._home}
+        self._even_out(work)
         self._at_work = epochs.keys() & self._home.keys()
+        self._lost |= epochs.keys() - self._at_work
+        by_seat: dict[str, dict[int, int]] = {}
+        for lane in sorted(self._at_work):
+            by_seat.setdefault(self._home[lane], {})[lane] = epochs[lane]
         answers = self._call_all({name: ("train", self._lease, wanted) for name, wanted in by_seat.items()})
-        return _ordered(answers.values())
+        for name, answer in answers.items():
+            self._paces.add(name, answer.seconds, sum(work[lane] for lane in by_seat[name]))
+        return _ordered(answer.reports for answer in answers.values())
+
+    def _even_out(self, work: Mapping[int, float]) -> None:
+        """Move lanes before a round that would leave seats idle; lanes that share launches are left together."""
+        living = sorted(self._seats.keys() - self._dead)
+        if work and len(living) > 1 and not self._prices.launch:
+            self._move(even_out(work, self._home, self._paces.of(living)))
+
+    def _move(self, targets: Mapping[int, str]) -> None:
+        """Move lanes to other seats; whom a seat has no room for goes back, or is lost and made again."""
+        origins = {lane: self._home[lane] for lane in targets}
+        groups = self._grouped(targets)
+        answers = self._call_all({name: ("leave", self._lease, lanes) for name, lanes in groups.items()})
+        leaving = {start.lane: start for answer in answers.values() for start in answer}
+        for seats in (targets, origins):
+            leaving = self._arrive(leaving, seats)
+        for lane in leaving:
+            self._forget(lane)
+        self._lost |= leaving.keys()
+
+    def _arrive(self, leaving: Mapping[int, LaneStart], seats: Mapping[int, str]) -> dict[int, LaneStart]:
+        """Start lanes on these seats; answer those for whom there is no room."""
+        self._home.update((lane, seats[lane]) for lane in leaving)
+        groups = self._grouped(leaving)
+        answers = self._call_all(
+            {name: ("start", self._lease, [leaving[lane] for lane in lanes]) for name, lanes in groups.items()}
+        )
+        refused = [report.lane for answer in answers.values() for report in answer]
+        self._call_all({name: ("drop", self._lease, lanes) for name, lanes in self._grouped(refused).items()})
+        return {lane: leaving[lane] for lane in refused if lane in self._home}
 
     def save(self, lanes: Iterable[int]) -> dict[int, LaneState]:
         """Copy out the state of lanes; those of a lost seat are missing from the answer."""

@@ -1,94 +1,28 @@
-"""Which lanes ride on which seat: what a lane costs, and a pure function of costs. No packs, no Ray."""
+"""Which lanes ride on which seat: pure functions of costs. No packs, no Ray."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
-from typing import NamedTuple
 
-from models.hyper import Hyperparameters
-from models.lanes import PackData
-from models.layout import BATCH_MULTIPLE, Layout, round_up
+from workers.costs import LaneLoad, PackKey
 
-PackKey = tuple[int, ...]
+Rider = tuple[float, int]
+"""A lane with its work, the work first."""
 
-
-class Prices(NamedTuple):
-    """What a lane pays for, in seconds of one pack actor: one floating-point operation of its products; one row through
-    one hidden unit; one parameter at one step; one row of the data; one epoch; and the launches of one step, which
-    lanes of one pack key share where they are stacked.
-
-    `python -m benchmarks.placement` measures them. Only their ratios matter, and those roughly.
-    """
-
-    flop: float
-    unit: float
-    weight: float
-    row: float
-    epoch: float
-    launch: float = 0.0
-
-
-ONE_BY_ONE = Prices(flop=5.4e-12, unit=0.9e-9, weight=0.26e-9, row=0.2e-6, epoch=60e-6)
-"""For compiled kernels: measured, see docs/decisions/0006-sharing.md."""
-STACKED = Prices(flop=0.1e-12, unit=0.01e-9, weight=0.01e-9, row=0.0, epoch=0.0, launch=250e-6)
-"""For stacked lanes, as on a GPU: some thirty launches for each step, then 28 bytes of memory per parameter."""
-
-
-def prices_for(numeric_class: str) -> Prices:
-    """Tell by a seat's numeric class how it trains: the class names the kernels' compiler where there are kernels."""
-    return ONE_BY_ONE if "/numba " in numeric_class else STACKED
-
-
-@dataclass(frozen=True)
-class JobShape:
-    """What all lanes of a job share: rows of its two parts, widths of its two ends."""
-
-    n_train: int
-    n_valid: int
-    n_inputs: int
-    n_outputs: int
-
-    @classmethod
-    def of(cls, data: PackData) -> JobShape:
-        return cls(len(data.x_train), len(data.x_valid), data.x_train.shape[1], data.n_outputs)
-
-
-@dataclass(frozen=True)
-class LaneLoad:
-    """What an epoch of a lane costs: `seconds` of its own, and `launches` that it shares with lanes of its pack key."""
-
-    pack_key: PackKey
-    seconds: float
-    launches: float = 0.0
-
-    @classmethod
-    def of(cls, hyper: Hyperparameters, shape: JobShape, prices: Prices) -> LaneLoad:
-        """Estimate from shapes alone."""
-        widths = Layout.of(hyper, shape.n_inputs, shape.n_outputs).padded
-        counts = count_work(hyper, shape)
-        *own, launches = (price * count for price, count in zip(prices, counts, strict=True))
-        return cls((min(hyper.batch_size, shape.n_train), *widths), sum(own), launches)
-
-
-def count_work(hyper: Hyperparameters, shape: JobShape) -> tuple[float, ...]:
-    """Count what an epoch of a lane pays for, in the order of `Prices`."""
-    widths = Layout.of(hyper, shape.n_inputs, shape.n_outputs).padded
-    products, hidden = [a * b for a, b in pairwise(widths)], sum(widths[1:-1])
-    n_full, n_last = divmod(shape.n_train, hyper.batch_size)
-    n_rows = n_full * round_up(hyper.batch_size, BATCH_MULTIPLE) + round_up(n_last, BATCH_MULTIPLE)
-    n_steps = n_full + (n_last > 0)
-    flops = n_rows * (6 * sum(products) - 2 * products[0]) + shape.n_valid * 2 * sum(products)
-    units = (n_rows + shape.n_valid / 2) * hidden  # validation goes forward only
-    return flops, units, n_steps * sum(products), shape.n_train + shape.n_valid, 1, n_steps
+PACE_SECONDS, DOUBT_SECONDS = 30.0, 3.0
+"""A seat's pace is that of its last so many seconds, mixed with so many at the pace of all seats together."""
+ROUND_SHARE, MOVE_SECONDS, LANE_SECONDS = 0.1, 5e-3, 1e-3
+"""Lanes move if that saves a tenth of a round, and more than the calls and each lane's copy cost."""
 
 
 def place(
-    fresh: Mapping[int, LaneLoad], standing: Sequence[tuple[LaneLoad, str]], seats: Sequence[str]
+    fresh: Mapping[int, LaneLoad],
+    standing: Sequence[tuple[LaneLoad, str]],
+    seats: Sequence[str],
+    pace: Mapping[str, float],
 ) -> dict[int, str]:
-    """Choose a seat for every fresh lane, given the lanes that are at work already.
+    """Choose a seat for every fresh lane, given the lanes that are at work already; `pace` is as in `even_out`.
 
     The seat with most to do ends a round, so lanes go one after another, dearest first, each to the seat where it ends
     up cheapest. Lanes that share launches stay together, unless all of them are more than one seat's fair share and
@@ -104,11 +38,71 @@ def place(
     chosen = {}
     for lanes in _bundles(fresh, len(seats)):
         loads = [fresh[lane] for lane in lanes]
-        best = min(seats, key=lambda seat: (cost[seat] + _marginal(loads, keys[seat]), seat))
+        best = min(seats, key=lambda seat: (pace[seat] * (cost[seat] + _marginal(loads, keys[seat])), seat))
         cost[best] += _marginal(loads, keys[best])
         keys[best].add(loads[0].pack_key)
         chosen.update(dict.fromkeys(lanes, best))
     return chosen
+
+
+class Paces:
+    """How many seconds a second of modelled work takes on each seat: slow machines and busy neighbours.
+
+    Moments are noise, so a seat is believed to be slower than the others only as far as seconds of work have shown it.
+    """
+
+    def __init__(self) -> None:
+        self._sums: dict[str, tuple[float, float]] = {}
+
+    def add(self, seat: str, seconds: float, modelled: float) -> None:
+        """Take in what a seat has done; what lies long back fades."""
+        before = self._sums.get(seat, (0.0, 0.0))
+        fading = min(1.0, PACE_SECONDS / (before[0] + seconds)) if before[0] else 1.0
+        self._sums[seat] = fading * before[0] + seconds, fading * before[1] + modelled
+
+    def of(self, seats: Sequence[str]) -> dict[str, float]:
+        """Give the pace of each seat."""
+        sums = {seat: self._sums.get(seat, (0.0, 0.0)) for seat in seats}
+        seconds, modelled = (sum(parts) for parts in zip(*sums.values(), strict=True))
+        usual = seconds / modelled if seconds and modelled else 1.0
+        doubt = DOUBT_SECONDS / usual
+        return {seat: (own + doubt * usual) / (work + doubt) for seat, (own, work) in sums.items()}
+
+
+def even_out(work: Mapping[int, float], home: Mapping[int, str], pace: Mapping[str, float]) -> dict[int, str]:
+    """Say which lanes should move where before a round, so that its last seat is done sooner; often none.
+
+    `work` is each lane's seconds at the usual pace, `pace` what a second really takes on every seat. A move saves time
+    once, but may cost it at every later round, so small gains are left alone.
+    Deterministic in its arguments.
+    """
+    riders: dict[str, list[Rider]] = {seat: [] for seat in sorted(pace)}
+    for lane, seconds in sorted(work.items()):
+        riders[home[lane]].append((seconds, lane))
+    cost = {seat: pace[seat] * sum(seconds for seconds, _ in lanes) for seat, lanes in riders.items()}
+    longest, moves = max(cost.values()), dict[int, str]()
+    while move := _best_move(riders, cost, pace):
+        (seconds, lane), source, target = move
+        riders[source].remove((seconds, lane))
+        riders[target].append((seconds, lane))
+        cost[source] -= pace[source] * seconds
+        cost[target] += pace[target] * seconds
+        moves[lane] = target
+    gain = longest - max(cost.values())
+    return moves if gain > max(ROUND_SHARE * longest, MOVE_SECONDS + LANE_SECONDS * len(moves)) else {}
+
+
+def _best_move(
+    riders: Mapping[str, Sequence[Rider]], cost: Mapping[str, float], pace: Mapping[str, float]
+) -> tuple[Rider, str, str] | None:
+    """Find the lane of the longest seat that is best moved to the shortest one; None if none makes the two shorter."""
+    source, target = max(cost, key=lambda seat: cost[seat]), min(cost, key=lambda seat: cost[seat])
+
+    def left_over(rider: Rider) -> float:
+        return max(cost[source] - pace[source] * rider[0], cost[target] + pace[target] * rider[0])
+
+    best = min(riders[source], key=left_over, default=None)
+    return (best, source, target) if best and left_over(best) < cost[source] * (1 - 1e-9) else None
 
 
 def _bundles(fresh: Mapping[int, LaneLoad], n_seats: int) -> list[list[int]]:
