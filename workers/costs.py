@@ -33,6 +33,8 @@ ONE_BY_ONE = Prices(flop=5.4e-12, unit=0.9e-9, weight=0.26e-9, row=0.2e-6, epoch
 """For compiled kernels: measured, see docs/decisions/0006-sharing.md."""
 STACKED = Prices(flop=0.1e-12, unit=0.01e-9, weight=0.01e-9, row=0.0, epoch=0.0, launch=250e-6)
 """For stacked lanes, as on a GPU: some thirty launches for each step, then 28 bytes of memory per parameter."""
+LANE_FARE, PARAMETER_FARE = 2e-3, 50e-9
+"""Seconds to move a lane between two pack actors on Ray: copies of its parameters, moments and best weights."""
 
 
 def prices_for(numeric_class: str) -> Prices:
@@ -56,19 +58,22 @@ class JobShape:
 
 @dataclass(frozen=True)
 class LaneLoad:
-    """What an epoch of a lane costs: `seconds` of its own, and `launches` that it shares with lanes of its pack key."""
+    """What an epoch of a lane costs: `seconds` of its own, and `launches` that it shares with lanes of its pack key.
+    `fare` is what it takes to move it to another seat."""
 
     pack_key: PackKey
     seconds: float
     launches: float = 0.0
+    fare: float = 0.0
 
     @classmethod
     def of(cls, hyper: Hyperparameters, shape: JobShape, prices: Prices) -> LaneLoad:
         """Estimate from shapes alone."""
-        widths = Layout.of(hyper, shape.n_inputs, shape.n_outputs).padded
+        layout = Layout.of(hyper, shape.n_inputs, shape.n_outputs)
         counts = count_work(hyper, shape)
         *own, launches = (price * count for price, count in zip(prices, counts, strict=True))
-        return cls((min(hyper.batch_size, shape.n_train), *widths), sum(own), launches)
+        key = min(hyper.batch_size, shape.n_train), *layout.padded
+        return cls(key, sum(own), launches, LANE_FARE + PARAMETER_FARE * layout.size)
 
 
 def count_work(hyper: Hyperparameters, shape: JobShape) -> tuple[float, ...]:

@@ -118,7 +118,8 @@ class Fleet:
         """Move lanes before a round that would leave seats idle; lanes that share launches are left together."""
         living = sorted(self._seats.keys() - self._dead)
         if work and len(living) > 1 and not self._prices.launch:
-            self._move(even_out(work, self._home, self._paces.of(living)))
+            fares = {lane: self._load[lane].fare for lane in work}
+            self._move(even_out(work, fares, self._home, self._paces.of(living)))
 
     def _move(self, targets: Mapping[int, str]) -> None:
         """Move lanes to other seats; whom a seat has no room for goes back, or is lost and made again."""

@@ -12,8 +12,8 @@ Rider = tuple[float, int]
 
 PACE_SECONDS, DOUBT_SECONDS = 30.0, 3.0
 """A seat's pace is that of its last so many seconds, mixed with so many at the pace of all seats together."""
-ROUND_SHARE, MOVE_SECONDS, LANE_SECONDS = 0.1, 5e-3, 1e-3
-"""Lanes move if that saves a tenth of a round, and more than the calls and each lane's copy cost."""
+ROUND_SHARE, MOVE_SECONDS = 0.1, 10e-3
+"""Lanes move if that saves a tenth of a round, and the time of the calls, beside their fares."""
 
 
 def place(
@@ -69,11 +69,13 @@ class Paces:
         return {seat: (own + doubt * usual) / (work + doubt) for seat, (own, work) in sums.items()}
 
 
-def even_out(work: Mapping[int, float], home: Mapping[int, str], pace: Mapping[str, float]) -> dict[int, str]:
+def even_out(
+    work: Mapping[int, float], fares: Mapping[int, float], home: Mapping[int, str], pace: Mapping[str, float]
+) -> dict[int, str]:
     """Say which lanes should move where before a round, so that its last seat is done sooner; often none.
 
-    `work` is each lane's seconds at the usual pace, `pace` what a second really takes on every seat. A move saves time
-    once, but may cost it at every later round, so small gains are left alone.
+    `work` is each lane's seconds in this round as modelled, `fares` what it takes to move it, `pace` what a second of
+    modelled work takes on each seat. Moves have to pay within the round.
     Deterministic in its arguments.
     """
     riders: dict[str, list[Rider]] = {seat: [] for seat in sorted(pace)}
@@ -81,6 +83,9 @@ def even_out(work: Mapping[int, float], home: Mapping[int, str], pace: Mapping[s
         riders[home[lane]].append((seconds, lane))
     cost = {seat: pace[seat] * sum(seconds for seconds, _ in lanes) for seat, lanes in riders.items()}
     longest, moves = max(cost.values()), dict[int, str]()
+    worthwhile = max(ROUND_SHARE * longest, MOVE_SECONDS)
+    if longest - sum(cost.values()) / len(cost) <= worthwhile:
+        return {}
     while move := _best_move(riders, cost, pace):
         (seconds, lane), source, target = move
         riders[source].remove((seconds, lane))
@@ -88,8 +93,8 @@ def even_out(work: Mapping[int, float], home: Mapping[int, str], pace: Mapping[s
         cost[source] -= pace[source] * seconds
         cost[target] += pace[target] * seconds
         moves[lane] = target
-    gain = longest - max(cost.values())
-    return moves if gain > max(ROUND_SHARE * longest, MOVE_SECONDS + LANE_SECONDS * len(moves)) else {}
+    gain = longest - max(cost.values()) - sum(fares[lane] for lane in moves)
+    return moves if gain > worthwhile else {}
 
 
 def _best_move(
