@@ -62,7 +62,7 @@ class LaneStart:
 
     `state` None means fresh weights from `seed`. `sequence` is the number of reports its trial has already made,
     `best_value` and `n_since_best` its early-stopping memory, which belongs to the trial and survives an exploit.
-    A live lane that is started again keeps its best weights; a new one has none until it improves on `best_value`.
+    A live lane that is started again keeps its best weights; a new one has `best`, which it brings along if it moves.
     """
 
     lane: int
@@ -72,6 +72,7 @@ class LaneStart:
     sequence: int = 0
     best_value: float | None = None
     n_since_best: int = 0
+    best: Layers | None = None
 
 
 @dataclass(frozen=True)

@@ -72,6 +72,11 @@ class Lane:
             return self.earlier_best
         return self.layout.layers(self.rows[BEST].cpu().numpy())
 
+    def leave(self) -> LaneStart:
+        """Give all that it takes to go on elsewhere as if it had never left."""
+        memory = self.sequence, self.best_value, self.n_since_best, self.best_layers()
+        return LaneStart(self.number, self.hyper, self.seed, self.save(), *memory)
+
     def settle(self) -> None:
         """Move out of a group into rows of its own, so that the group's buffers can go."""
         self.rows = {name: row.clone() for name, row in self.rows.items()}
@@ -91,7 +96,7 @@ def admit(start: LaneStart, layout: Layout, like: Tensor) -> Lane:
     Raises: ValueError if the state does not fit the hyperparameters.
     """
     lane = Lane(start.lane, start.hyper, start.seed, layout, start.sequence)
-    lane.best_value, lane.n_since_best = start.best_value, start.n_since_best
+    lane.best_value, lane.n_since_best, lane.earlier_best = start.best_value, start.n_since_best, start.best
     if start.state is None:
         arrays = {PARAMETERS: layout.draw(start.seed, start.hyper)}
     else:

@@ -108,6 +108,13 @@ class Pack:
         """Return the weights of the lane's best epoch since it was admitted, or None before it had one."""
         return self._lane(lane).best_layers()
 
+    def leave(self, lanes: Iterable[int]) -> list[LaneStart]:
+        """Let lanes go that go on in another pack; started there, they do not notice."""
+        with torch.no_grad():
+            starts = [self._lane(number).leave() for number in lanes]
+        self.drop(start.lane for start in starts)
+        return starts
+
     def drop(self, lanes: Iterable[int]) -> None:
         """Forget lanes; the rest do not notice."""
         for number in lanes:

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from models.lanes import LaneReport, LaneStart, LaneState, Layers, PackData, PackSettings
+from workers.costs import ONE_BY_ONE, JobShape, LaneLoad, prices_for
 from workers.errors import WorkersLost
 from workers.pack_host import Lease
-from workers.placement import LaneLoad, place
+from workers.placement import Paces, even_out, place
 
 
 class SeatLost(Exception):
@@ -61,9 +62,12 @@ class Fleet:
         self._revive_seconds = revive_seconds
         self._home: dict[int, str] = {}
         self._load: dict[int, LaneLoad] = {}
+        self._at_work: set[int] = set()
         self._lost: set[int] = set()
         self._context: JobContext | None = None
         self._shared: tuple[Any, PackSettings] | None = None
+        self._prices = ONE_BY_ONE
+        self._paces = Paces()
 
     def open(self, context: JobContext) -> dict[str, str]:
         """Send the job's data to every seat; answer each seat's numeric class and source hash by seat name."""
@@ -72,32 +76,73 @@ class Fleet:
         self._shared = first.share(context.data), context.settings
         answers = self._call_all(dict.fromkeys(self._seats, ("open", self._lease, *self._shared)))
         self._need_seats()
+        self._prices = prices_for(next(iter(answers.values())))
         return {name: str(answer) for name, answer in answers.items()}
 
     def start(self, starts: Sequence[LaneStart]) -> list[LaneReport]:
         """Admit lanes, or give live ones another state. Lanes that cannot be built answer with a `failed` report."""
         self._rejoin()
         self._lost -= {s.lane for s in starts}  # what is started again is not missing any more
-        fresh = {s.lane: LaneLoad.of(s.hyper) for s in starts if s.lane not in self._home}
-        self._load.update(fresh)
-        standing = [(self._load[lane], name) for lane, name in self._home.items()]
-        self._home.update(place(fresh, standing, sorted(set(self._seats) - self._dead)))
+        self._settle_down([s for s in starts if s.lane not in self._home])
         by_seat: dict[str, list[LaneStart]] = {}
         for item in starts:
             by_seat.setdefault(self._home[item.lane], []).append(item)
         answers = self._call_all({name: ("start", self._lease, items) for name, items in by_seat.items()})
         return _ordered(answers.values())
 
+    def _settle_down(self, starts: Sequence[LaneStart]) -> None:
+        """Find seats for lanes, by what is at work: those that were not trained last time are paused or have ended."""
+        shape = JobShape.of(self._opened.data)
+        fresh = {start.lane: LaneLoad.of(start.hyper, shape, self._prices) for start in starts}
+        standing = [(self._load[lane], self._home[lane]) for lane in sorted(self._at_work)]
+        self._load.update(fresh)
+        self._at_work |= fresh.keys()
+        living = sorted(self._seats.keys() - self._dead)
+        self._home.update(place(fresh, standing, living, self._paces.of(living)))
+
     def train(self, epochs: Mapping[int, int]) -> list[LaneReport]:
         """Train lanes by their number of epochs, one call per pack; reports ordered by (lane, sequence)."""
+        work = {lane: self._load[lane].seconds * n for lane, n in epochs.items() if lane in self._home}
+        self._even_out(work)
+        self._at_work = epochs.keys() & self._home.keys()
+        self._lost |= epochs.keys() - self._at_work
         by_seat: dict[str, dict[int, int]] = {}
-        for lane, n_epochs in epochs.items():
-            if lane in self._home:
-                by_seat.setdefault(self._home[lane], {})[lane] = n_epochs
-            else:
-                self._lost.add(lane)
+        for lane in sorted(self._at_work):
+            by_seat.setdefault(self._home[lane], {})[lane] = epochs[lane]
         answers = self._call_all({name: ("train", self._lease, wanted) for name, wanted in by_seat.items()})
-        return _ordered(answers.values())
+        for name, answer in answers.items():
+            self._paces.add(name, answer.seconds, sum(work[lane] for lane in by_seat[name]))
+        return _ordered(answer.reports for answer in answers.values())
+
+    def _even_out(self, work: Mapping[int, float]) -> None:
+        """Move lanes before a round that would leave seats idle; lanes that share launches are left together."""
+        living = sorted(self._seats.keys() - self._dead)
+        if work and len(living) > 1 and not self._prices.launch:
+            fares = {lane: self._load[lane].fare for lane in work}
+            self._move(even_out(work, fares, self._home, self._paces.of(living)))
+
+    def _move(self, targets: Mapping[int, str]) -> None:
+        """Move lanes to other seats; whom a seat has no room for goes back, or is lost and made again."""
+        origins = {lane: self._home[lane] for lane in targets}
+        groups = self._grouped(targets)
+        answers = self._call_all({name: ("leave", self._lease, lanes) for name, lanes in groups.items()})
+        leaving = {start.lane: start for answer in answers.values() for start in answer}
+        for seats in (targets, origins):
+            leaving = self._arrive(leaving, seats)
+        for lane in leaving:
+            self._forget(lane)
+        self._lost |= leaving.keys()
+
+    def _arrive(self, leaving: Mapping[int, LaneStart], seats: Mapping[int, str]) -> dict[int, LaneStart]:
+        """Start lanes on these seats; answer those for whom there is no room."""
+        self._home.update((lane, seats[lane]) for lane in leaving)
+        groups = self._grouped(leaving)
+        answers = self._call_all(
+            {name: ("start", self._lease, [leaving[lane] for lane in lanes]) for name, lanes in groups.items()}
+        )
+        refused = [report.lane for answer in answers.values() for report in answer]
+        self._call_all({name: ("drop", self._lease, lanes) for name, lanes in self._grouped(refused).items()})
+        return {lane: leaving[lane] for lane in refused if lane in self._home}
 
     def save(self, lanes: Iterable[int]) -> dict[int, LaneState]:
         """Copy out the state of lanes; those of a lost seat are missing from the answer."""
@@ -117,8 +162,7 @@ class Fleet:
         self._call_all({name: ("drop", self._lease, group) for name, group in grouped.items()})
         for group in grouped.values():
             for lane in group:
-                self._home.pop(lane, None)
-                self._load.pop(lane, None)
+                self._forget(lane)
 
     def take_lost(self) -> set[int]:
         """Answer the lanes lost since the last time, once."""
@@ -131,13 +175,18 @@ class Fleet:
             self._call_all(dict.fromkeys(set(self._seats) - self._dead, ("close", self._lease)))
         self._home.clear()
         self._load.clear()
+        self._at_work.clear()
         self._context = None
 
     @property
-    def _lease(self) -> Lease:
+    def _opened(self) -> JobContext:
         if self._context is None:
             raise RuntimeError("the fleet is not open: call open() first")
-        return self._context.lease
+        return self._context
+
+    @property
+    def _lease(self) -> Lease:
+        return self._opened.lease
 
     def _grouped(self, lanes: Iterable[int]) -> dict[str, list[int]]:
         by_seat: dict[str, list[int]] = {}
@@ -156,12 +205,16 @@ class Fleet:
                 self._lose(name)
         return answers
 
+    def _forget(self, lane: int) -> None:
+        self._home.pop(lane, None)
+        self._load.pop(lane, None)
+        self._at_work.discard(lane)
+
     def _lose(self, name: str) -> None:
         self._dead.add(name)
         gone = {lane for lane, home in self._home.items() if home == name}
         for lane in gone:
-            del self._home[lane]
-            self._load.pop(lane, None)
+            self._forget(lane)
         self._lost |= gone
 
     def _rejoin(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -35,6 +36,13 @@ class Lease(NamedTuple):
 
     job: str
     epoch: int = 0
+
+
+class Trained(NamedTuple):
+    """What came of training, and how long it was at work: time that other jobs took in between is left out."""
+
+    reports: list[LaneReport]
+    seconds: float
 
 
 class NotLeased(RuntimeError):
@@ -94,22 +102,26 @@ class PackHost:
         with self._at_turn(lease) as pack:
             return pack.start(starts)
 
-    def train(self, lease: Lease, epochs: Mapping[int, int]) -> list[LaneReport]:
+    def train(self, lease: Lease, epochs: Mapping[int, int]) -> Trained:
         """See models.pack.Pack.train; each slice of it waits for a turn of the job.
 
         Raises: NotLeased, also when the pack is closed or replaced meanwhile.
         """
-        pack = self._pack(lease)
+        pack, seconds = self._pack(lease), 0.0
 
         @contextmanager
         def turn() -> Iterator[None]:
+            nonlocal seconds
             with self._at_turn(lease) as present:
                 if present is not pack:
                     raise NotLeased(f"the lanes of {lease.job!r} have been made anew while they were trained")
+                begun = time.perf_counter()
                 yield
+                seconds += time.perf_counter() - begun
 
         with self._turns.stay(lease.job):
-            return pack.train(epochs, turn)
+            reports = pack.train(epochs, turn)
+        return Trained(reports, seconds)
 
     def save(self, lease: Lease, lanes: Sequence[int]) -> dict[int, LaneState]:
         """See models.pack.Pack.save."""
@@ -120,6 +132,11 @@ class PackHost:
         """See models.pack.Pack.best_layers."""
         with self._at_turn(lease) as pack:
             return {lane: pack.best_layers(lane) for lane in lanes}
+
+    def leave(self, lease: Lease, lanes: Sequence[int]) -> list[LaneStart]:
+        """See models.pack.Pack.leave."""
+        with self._at_turn(lease) as pack:
+            return pack.leave(lanes)
 
     def drop(self, lease: Lease, lanes: Sequence[int]) -> None:
         """See models.pack.Pack.drop."""

@@ -52,7 +52,7 @@ class CountingSeat(LocalSeat):
     def call(self, verb: str, *arguments: Any) -> Any:
         answer = super().call(verb, *arguments)
         if verb == "train":
-            self.n_epochs += len(answer.result())
+            self.n_epochs += len(answer.result().reports)
         return answer
 
 
