@@ -1,8 +1,8 @@
 """The book chapter's experiment: a random search on California housing, ours over HTTP against scikit-learn's.
 
 Both fit the same list of configurations on the same rows: 0 to 3 hidden layers of 1 to 99 units, a rate from 3e-4 to
-3e-2, plain SGD from Glorot's first weights, batches of 32, at most 100 epochs, patience 10. The book draws 10 points and
-fits each in 3 folds; here 30 points are fitted once each, on the book's training rows, and ranked by its validation rows.
+3e-2, plain SGD from Glorot's first weights, batches of 32, at most 100 epochs, patience 10. The book draws 10 points
+and fits each in 3 folds; here 30 points are fitted once each, on its training rows, and ranked by its validation rows.
 
 MLPRegressor can stop early only on a share of its training rows (10 % here, which it does not train on), so it trains
 other numbers of epochs. Its loss is half of ours, so it gets twice the rate. Its winner is fitted again, off the clock,
