@@ -109,9 +109,9 @@ class Pack:
         return self._lane(lane).best_layers()
 
     def leave(self, lanes: Iterable[int]) -> list[LaneStart]:
-        """Let lanes go that go on in another pack; started there, they do not notice."""
+        """Let lanes go that go on in another pack: started there, they do not notice. Those that have ended stay."""
         with torch.no_grad():
-            starts = [self._lane(number).leave() for number in lanes]
+            starts = [self._lane(number).leave() for number in lanes if self._lane(number).outcome is None]
         self.drop(start.lane for start in starts)
         return starts
 

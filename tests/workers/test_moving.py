@@ -13,12 +13,13 @@ import workers.placement
 from models.hyper import Hyperparameters
 from models.lanes import LaneReport, LaneStart, LaneState, Layers, PackSettings
 from tests.workers.memory_sink import MemorySink
-from tests.workers.races import PAIRS, FrailSeat, pair_race, race
+from tests.workers.races import FrailSeat, pair_race, race
 from workers.fleet import Fleet, JobContext
 from workers.local_seat import LocalSeat
 from workers.pack_host import Lease, Trained
 
 LANES = range(8)
+MANY_LANES = [("random", scheduler) for scheduler in ("fifo", "asha", "hyperband", "pbt")] + [("hyperopt", "hyperband")]
 STARTS = [
     LaneStart(
         lane, Hyperparameters(units=8 + 20 * (lane % 2), batch_size=8, dropout=0.2, learning_rate=0.03), seed=lane
@@ -76,7 +77,7 @@ def run(seats: list[Any], part: frozenset[int]) -> Outcome:
     fleet = opened(seats)
     reports = fleet.train(dict.fromkeys(LANES, 5))
     for _ in range(3):
-        reports += fleet.train(dict.fromkeys(part, 200))
+        reports += fleet.train(dict.fromkeys(part, 1000))
     return reports, fleet.save(LANES), fleet.best_layers(LANES)
 
 
@@ -129,10 +130,18 @@ def test_lanes_stay_where_there_is_room_for_them() -> None:
     reports = fleet.train(dict.fromkeys(LANES, 5))
     seats[1].is_full = True
     for _ in range(3):
-        reports += fleet.train(dict.fromkeys(part, 200))
+        reports += fleet.train(dict.fromkeys(part, 1000))
     assert seats[0].lanes == part
     assert fleet.take_lost() == set()
     assert_same((reports, fleet.save(LANES), fleet.best_layers(LANES)), run([LocalSeat("alone")], part))
+
+
+def test_lanes_that_have_ended_do_not_begin_again_elsewhere() -> None:
+    part = first_homes()
+    fleet = opened([LocalSeat("seat-0"), LocalSeat("seat-1")])
+    ended = {report.lane for report in fleet.train(dict.fromkeys(LANES, 1000)) if report.outcome}
+    assert ended == set(LANES)
+    assert fleet.train(dict.fromkeys(part, 1000)) == []
 
 
 def test_lanes_that_find_no_room_anywhere_are_named_as_lost() -> None:
@@ -141,7 +150,7 @@ def test_lanes_that_find_no_room_anywhere_are_named_as_lost() -> None:
     fleet = opened(seats)
     fleet.train(dict.fromkeys(LANES, 5))
     seats[0].is_full = seats[1].is_full = True
-    answered = {report.lane for report in fleet.train(dict.fromkeys(part, 200))}
+    answered = {report.lane for report in fleet.train(dict.fromkeys(part, 1000))}
     lost = fleet.take_lost()
     assert lost
     assert answered | lost == part
@@ -159,7 +168,7 @@ def _restless(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("_restless")
-@pytest.mark.parametrize(("algorithm", "scheduler"), PAIRS, ids=lambda name: name)
+@pytest.mark.parametrize(("algorithm", "scheduler"), MANY_LANES, ids=lambda name: name)
 def test_lanes_that_move_all_the_time_change_nothing(algorithm: str, scheduler: str) -> None:
     started = pair_race(algorithm, scheduler)
     alone = MemorySink()
