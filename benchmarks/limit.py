@@ -203,12 +203,13 @@ def plot(name: str, figures: dict[str, Any]) -> None:
         axes = grid[row, column]
         for lanes in sorted({point["lanes"] for point in points}):
             line = [p for p in points if (p["lanes"], p["hidden_layers"], p["batch"]) == (lanes, depth, batch)]
-            axes.plot([p["width"] for p in line], [p[share] for p in line], "o-", ms=3, label=f"K = {lanes:.0f}")
+            axes.plot([p["width"] for p in line], [p[share] for p in line], label=f"K = {lanes:.0f}")
         axes.axhline(AIM, color="grey", lw=0.8, ls="--")
-        axes.set_xscale("log", base=2)
-        axes.set(title=f"{depth} hidden, batch {batch}", ylim=(0, None))
+        axes.set(xscale="log", title=f"{depth} hidden, batch {batch}")
+        axes.set_xticks(WIDTHS, [str(width) for width in WIDTHS])
+        axes.minorticks_off()
     for row, share in enumerate(rows):
-        grid[row, 0].set_ylabel(SHARES[share])
+        grid[row, 0].set(ylabel=SHARES[share], ylim=(0, None))
     figure.supxlabel("width")
     grid[0, -1].legend(fontsize="small")
     save_plot(name, figure)
