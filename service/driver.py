@@ -192,6 +192,8 @@ def _warm_up() -> None:
     import ray.tune.schedulers
     import ray.tune.search.hyperopt  # noqa: F401
 
+    bundled_table(BUNDLED[0])
+
 
 def _read_lines(lines: queue.Queue[str]) -> None:
     with open(0, "rb", buffering=0, closefd=False) as given:  # not sys.stdin, whose lock breaks the interpreter's end
