@@ -39,7 +39,7 @@ NETWORKS = [
     for units, depth, batch in itertools.product([16, 32, 64, 128, 256], [1, 2, 3], [32, 64, 128])
 ]
 ALIKE = 8
-PAIRS = [("random", "fifo"), ("random", "asha"), ("hyperopt", "asha"), ("random", "hyperband"), ("random", "pbt")]
+SCHEDULERS = ("fifo", "asha", "hyperband", "pbt")
 SPACE = {
     "learning_rate": {"type": "float", "low": 3e-4, "high": 3e-2, "log": True},
     "hidden_layers": {"type": "int", "low": 1, "high": 3},
@@ -115,12 +115,12 @@ class TimedSeat(LocalSeat):
 
 
 class TimedFleet(Fleet):
-    """Adds up, over rounds, what seats work and what the slowest of each round takes."""
+    """Adds up, over rounds, what seats work and what the slowest of each round takes; lanes may stay where they are."""
 
-    def __init__(self, n_seats: int) -> None:
+    def __init__(self, n_seats: int, moves: bool) -> None:
         self._timed = [TimedSeat(f"seat-{number}") for number in range(n_seats)]
         super().__init__(self._timed)
-        self.work, self.slowest, self.alone = 0.0, 0.0, 0.0
+        self.work, self.slowest, self.n_moves, self._moves = 0.0, 0.0, 0, moves
 
     def train(self, epochs: Mapping[int, int]) -> list[LaneReport]:
         for seat in self._timed:
@@ -129,6 +129,11 @@ class TimedFleet(Fleet):
         times = [seat.seconds for seat in self._timed]
         self.work, self.slowest = self.work + sum(times), self.slowest + max(times)
         return reports
+
+    def _move(self, targets: Mapping[int, str]) -> None:
+        if self._moves:
+            self.n_moves += len(targets)
+            super()._move(targets)
 
 
 class NoSink:
@@ -142,7 +147,7 @@ class NobodyAsks:
         return None
 
 
-def measure_waiting(pair: tuple[str, str], trials: int, n_seats: int, epochs: int = 27) -> dict[str, float]:
+def measure_waiting(scheduler: str, trials: int, n_seats: int, moves: bool) -> dict[str, float]:
     """Run a job and give the shares of the seats' time that go to waiting for each other and for the driver."""
     from workers.run import JobRun, run_job
 
@@ -150,35 +155,36 @@ def measure_waiting(pair: tuple[str, str], trials: int, n_seats: int, epochs: in
     body = {
         "dataset": "digits",
         "space": SPACE,
-        "algorithm": {"kind": pair[0]},
-        "scheduler": {"kind": pair[1]},
-        "budget": {"trials": trials, "epochs_per_trial": epochs},
+        "algorithm": {"kind": "random"},
+        "scheduler": {"kind": scheduler},
+        "budget": {"trials": trials, "epochs_per_trial": 27},
         "early_stopping": None,
     }
     job = resolve(JobSpec.model_validate(body), table.schema, [bundled_target("digits")])
-    prepared, fleet = prepare(table, job.prepare_request()), TimedFleet(n_seats)
+    prepared, fleet = prepare(table, job.prepare_request()), TimedFleet(n_seats, moves)
     begun = time.process_time()
     run_job(JobRun(Lease("bench"), job, prepared, fleet, NoSink(), Record(), NobodyAsks(), snapshot_seconds=1e9))
     driver = time.process_time() - begun - fleet.work
     total = fleet.slowest + driver
     return {
         "waiting_for_each_other": round(1 - fleet.work / (n_seats * fleet.slowest), 3),
-        "share_of_all_time": round((fleet.slowest - fleet.work / n_seats) / total, 3),
         "waiting_for_the_driver": round(driver / total, 3),
+        "moves": fleet.n_moves,
     }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--trials", type=int, default=128)
+    parser.add_argument("--trials", type=int, default=96)
     trials = parser.parse_args().trials
     export_ray_environment(Settings())
     logging.getLogger("ray").setLevel(logging.ERROR)
     torch.set_num_threads(1)
     warm_up()
     figures: dict[str, Any] = {"prices": measure_prices(), "trials": trials}
-    for pair, n_seats in itertools.product(PAIRS, (2, 4)):
-        figures[f"{'+'.join(pair)}, {n_seats} seats"] = measure_waiting(pair, trials, n_seats)
+    for scheduler, n_seats, moves in itertools.product(SCHEDULERS, (2, 4), (False, True)):
+        name = f"{scheduler}, {n_seats} seats, lanes {'move' if moves else 'stay'}"
+        figures[name] = measure_waiting(scheduler, trials, n_seats, moves)
     write_result("placement", figures)
 
 

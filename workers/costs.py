@@ -29,7 +29,7 @@ class Prices(NamedTuple):
     launch: float = 0.0
 
 
-ONE_BY_ONE = Prices(flop=5.4e-12, unit=0.9e-9, weight=0.26e-9, row=0.2e-6, epoch=60e-6)
+ONE_BY_ONE = Prices(flop=5.2e-12, unit=0.45e-9, weight=0.33e-9, row=0.08e-6, epoch=50e-6)
 """For compiled kernels: measured, see docs/decisions/0006-sharing.md."""
 STACKED = Prices(flop=0.1e-12, unit=0.01e-9, weight=0.01e-9, row=0.0, epoch=0.0, launch=250e-6)
 """For stacked lanes, as on a GPU: some thirty launches for each step, then 28 bytes of memory per parameter."""
