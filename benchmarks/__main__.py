@@ -7,7 +7,7 @@ import sys
 
 from benchmarks.results import ROOT
 
-BENCHMARKS = ("bits", "controller", "digits")
+BENCHMARKS = ("bits", "limit", "controller", "digits")
 
 if __name__ == "__main__":
     for name in BENCHMARKS:

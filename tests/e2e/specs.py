@@ -27,3 +27,10 @@ def job_spec(algorithm: str, scheduler: str, **changes: Any) -> dict[str, Any]:
         "seed": 7,
         **changes,
     }
+
+
+def long_job_spec(algorithm: str, scheduler: str) -> dict[str, Any]:
+    """A search that takes seconds, to be hit in the middle: wide networks, all epochs."""
+    space = {**SPACE, "units": {"type": "choice", "values": [192, 256]}}
+    budget = {"trials": 16, "epochs_per_trial": 27}
+    return job_spec(algorithm, scheduler, dataset="digits", space=space, budget=budget, early_stopping=None)

@@ -6,13 +6,12 @@ import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 
 from tests.e2e.running import Running, start_service, wait_until
-from tests.e2e.specs import PAIRS, job_spec
+from tests.e2e.specs import PAIRS, job_spec, long_job_spec
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -30,18 +29,12 @@ def _kill_all_workers(service: Running, _: str) -> None:
         os.kill(pid, signal.SIGKILL)
 
 
-def long_spec(algorithm: str, scheduler: str) -> dict[str, Any]:
-    """Long enough to be hit in the middle."""
-    budget = {"trials": 16, "epochs_per_trial": 27}
-    return job_spec(algorithm, scheduler, dataset="digits", budget=budget, early_stopping=None)
-
-
 @pytest.mark.parametrize("kill", [_kill_driver, _kill_worker, _kill_all_workers])
 @pytest.mark.parametrize(("algorithm", "scheduler"), PAIRS)
 def test_a_kill_half_way_changes_nothing(
     service: Running, algorithm: str, scheduler: str, kill: Callable[[Running, str], None]
 ) -> None:
-    spec = long_spec(algorithm, scheduler)
+    spec = long_job_spec(algorithm, scheduler)
     undisturbed = service.finish(service.submit(spec))
     disturbed = service.submit(spec)
     service.reach(disturbed, undisturbed["progress"]["epochs"] // 3)
@@ -54,7 +47,7 @@ def test_a_kill_half_way_changes_nothing(
 def test_a_driver_that_wakes_after_its_lease_has_passed_on_changes_nothing(data_dir: Path) -> None:
     service = start_service(data_dir)
     try:
-        spec = long_spec("random", "pbt")
+        spec = long_job_spec("random", "pbt")
         undisturbed = service.finish(service.submit(spec))
         disturbed = service.submit(spec)
         service.reach(disturbed, 40)
@@ -83,7 +76,7 @@ def test_the_number_of_workers_changes_nothing(
 
 
 def test_the_api_can_die_while_a_job_runs(service: Running) -> None:
-    job_id = service.submit(long_spec("random", "asha"))
+    job_id = service.submit(long_job_spec("random", "asha"))
     service.reach(job_id, 10)
     os.kill(service.part_pid("service api"), signal.SIGKILL)
 
@@ -98,7 +91,7 @@ def test_the_api_can_die_while_a_job_runs(service: Running) -> None:
 
 
 def test_the_runner_can_die_while_a_job_runs(service: Running) -> None:
-    spec = long_spec("random", "hyperband")
+    spec = long_job_spec("random", "hyperband")
     undisturbed = service.finish(service.submit(spec))
     job_id = service.submit(spec)
     service.reach(job_id, 30)
@@ -110,7 +103,7 @@ def test_the_runner_can_die_while_a_job_runs(service: Running) -> None:
 def test_ray_itself_can_die_while_a_job_runs(data_dir: Path) -> None:
     service = start_service(data_dir)
     try:
-        job_id = service.submit(long_spec("random", "fifo"))
+        job_id = service.submit(long_job_spec("random", "fifo"))
         service.reach(job_id, 20)
         os.kill(service.part_pid("gcs_server"), signal.SIGKILL)
         assert service.finish(job_id, 400)["state"] == "succeeded"

@@ -13,7 +13,7 @@ import pytest
 from safetensors.numpy import load
 
 from tests.e2e.running import Running
-from tests.e2e.specs import PAIRS, job_spec
+from tests.e2e.specs import PAIRS, job_spec, long_job_spec
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -88,7 +88,7 @@ def test_diverging_trials_are_told_apart_and_do_not_win(service: Running) -> Non
 
 
 def test_a_job_pauses_resumes_and_ends_as_if_nothing_had_been(service: Running) -> None:
-    spec = job_spec("random", "hyperband", dataset="digits", budget={"trials": 12, "epochs_per_trial": 27})
+    spec = long_job_spec("random", "hyperband")
     plain, paused = service.submit(spec), None
     service.finish(plain)
     paused = service.submit(spec)
