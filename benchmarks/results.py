@@ -17,7 +17,8 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
-LIBRARIES = ("torch", "numpy", "numba", "ray", "hyperopt", "scikit-learn", "sqlalchemy", "fastapi")
+LIBRARIES = ("torch", "numpy", "numba", "ray", "hyperopt", "sqlalchemy", "fastapi")
+PEERS = ("scikit-learn", "optuna", "keras", "keras-tuner")
 
 
 def write_result(name: str, figures: dict[str, Any]) -> Path:
@@ -65,7 +66,7 @@ def spread(values: Sequence[float], digits: int = 2) -> dict[str, float]:
 def _versions() -> dict[str, str]:
     """Look up those that are installed: a bare machine has few."""
     found = {}
-    for library in LIBRARIES:
+    for library in (*LIBRARIES, *PEERS):
         with suppress(PackageNotFoundError):
             found[library] = version(library)
     return found
