@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from models.hyper import Hyperparameters
@@ -110,6 +110,7 @@ class TestPlace:
         assert chosen == put(dict(items), 3)
         assert set(chosen) == set(loads)
 
+    @settings(max_examples=20, deadline=None)
     @given(drawn=st.lists(hypers, min_size=60, max_size=200), n_seats=st.integers(2, 3))
     def test_many_lanes_fill_all_seats_to_within_a_few_percent(
         self, drawn: list[Hyperparameters], n_seats: int

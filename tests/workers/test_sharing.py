@@ -15,7 +15,7 @@ from models.lanes import LaneReport, LaneStart, LaneState, PackSettings
 from tests.workers.races import race
 from workers.fleet import Fleet, JobContext, Seat, SeatLost
 from workers.local_seat import LocalSeat
-from workers.pack_host import Lease, NotLeased, PackHost
+from workers.pack_host import Lease, NotLeased, PackHost, Trained
 
 METRICS = ("mean_squared_error",)
 Outcome = tuple[list[LaneReport], dict[int, LaneState]]
@@ -127,7 +127,7 @@ def test_of_two_equal_jobs_neither_gets_far_ahead() -> None:
     assert min(behind) > n_epochs / 2
 
 
-def training(host: PackHost, drivers: ThreadPoolExecutor, lease: Lease) -> Future[list[LaneReport]]:
+def training(host: PackHost, drivers: ThreadPoolExecutor, lease: Lease) -> Future[Trained]:
     """Let a driver begin to train for what would take minutes."""
     host.open(lease, race().prepared.data, PackSettings(1, METRICS, maximize=False))
     host.start(lease, networks(16))
@@ -145,7 +145,7 @@ def test_a_later_driver_gets_its_job_though_an_earlier_one_left_it_training() ->
         host.start(Lease("job-1", 2), networks(16))
         with pytest.raises(NotLeased, match="epoch 2"):
             left.result(60)
-    assert len(host.train(Lease("job-1", 2), dict.fromkeys(range(8), 1))) == 8
+    assert len(host.train(Lease("job-1", 2), dict.fromkeys(range(8), 1)).reports) == 8
 
 
 def test_closing_a_job_ends_what_still_trains_for_it_and_nothing_else() -> None:
