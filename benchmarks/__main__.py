@@ -7,7 +7,7 @@ import sys
 
 from benchmarks.results import ROOT
 
-BENCHMARKS = ("bits", "limit", "controller", "digits")
+BENCHMARKS = ("bits", "limit", "overhead", "scaling", "digits")
 
 if __name__ == "__main__":
     for name in BENCHMARKS:
