@@ -93,6 +93,7 @@ def even_out(
         cost[source] -= pace[source] * seconds
         cost[target] += pace[target] * seconds
         moves[lane] = target
+    moves = {lane: seat for lane, seat in moves.items() if seat != home[lane]}  # some have come back
     gain = longest - max(cost.values()) - sum(fares[lane] for lane in moves)
     return moves if gain > worthwhile else {}
 

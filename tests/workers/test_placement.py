@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.hyper import Hyperparameters
@@ -111,15 +111,13 @@ class TestPlace:
         assert set(chosen) == set(loads)
 
     @settings(max_examples=20, deadline=None)
-    @given(drawn=st.lists(hypers, min_size=60, max_size=200), n_seats=st.integers(2, 3))
+    @given(kinds=st.lists(hypers, min_size=2, max_size=6), n_seats=st.integers(2, 3))
     def test_many_lanes_fill_all_seats_to_within_a_few_percent(
-        self, drawn: list[Hyperparameters], n_seats: int
+        self, kinds: list[Hyperparameters], n_seats: int
     ) -> None:
-        loads = {lane: load(hyper) for lane, hyper in enumerate(drawn)}
+        loads = {lane: load(hyper) for lane, hyper in enumerate(kinds * 31)}  # none is a tenth of a seat's share
         work = seconds_by_seat(loads, put(loads, n_seats), SEATS[:n_seats])
-        mean, heaviest = sum(work) / n_seats, max(one.seconds for one in loads.values())
-        assume(heaviest < 0.1 * mean)
-        assert max(work) < 1.04 * mean
+        assert max(work) < 1.04 * sum(work) / n_seats
 
     @given(drawn=st.lists(hypers, min_size=1, max_size=20))
     def test_few_lanes_make_no_seat_longer_than_its_share_and_one_lane(self, drawn: list[Hyperparameters]) -> None:
@@ -164,6 +162,14 @@ class TestEvenOut:
         if moves:
             assert longest(home | moves) < 0.9 * longest(home) - 0.01 * len(moves)
         assert all(home[lane] != seat for lane, seat in moves.items())
+
+    def test_a_lane_that_would_come_back_does_not_move(self) -> None:
+        work, home = [2.0, 4.0, 3.0], random.Random(0)
+        for _ in range(100):
+            at = {lane: home.choice(SEATS) for lane in range(3)}
+            pace = {**dict.fromkeys(SEATS, 1.0), "seat-0": 3.0}
+            moves = even_out(dict(enumerate(work)), dict.fromkeys(range(3), 0.01), at, pace)
+            assert all(at[lane] != seat for lane, seat in moves.items())
 
     def test_lanes_that_are_left_on_one_seat_are_spread(self) -> None:
         seconds = dict.fromkeys(range(30), 1.0)
