@@ -51,6 +51,7 @@ class Pack:
         compiled = kernels and self._device.type == "cpu"
         self._room = Room(self._bench.like.numpy().dtype) if compiled else None
         self._lanes: dict[int, Lane] = {}
+        self._shortage: str | None = None
 
     def start(self, starts: Sequence[LaneStart]) -> list[LaneReport]:
         """Admit lanes, or give live ones another state; return a report for each that cannot be built."""
@@ -121,6 +122,11 @@ class Pack:
             self._lane(number).group = None
             del self._lanes[number]
 
+    def take_shortage(self) -> str | None:
+        """Say once why lanes that should have trained as one did not fit, and went on by halves."""
+        shortage, self._shortage = self._shortage, None
+        return shortage
+
     def bytes_needed(self, hyper: Hyperparameters) -> int:
         """Estimate the bytes on the device that a lane takes while it trains, from above."""
         itemsize = self._bench.like.element_size()
@@ -162,8 +168,11 @@ class Pack:
                 group = self._gather(lanes)
                 losses, scores = group.run_epoch()
         except Exception as error:  # an op may raise anything, and only its own lane may pay for it
+            known = _lane_error(error)
             if len(lanes) == 1:
-                return [lanes[0].fail(_lane_error(error), len(self.settings.metrics))]
+                return [lanes[0].fail(known, len(self.settings.metrics))]
+            if known.out_of_memory:
+                self._shortage = known.message
         else:
             return self._report(group, losses.tolist(), scores.tolist())
         middle, reports = len(lanes) // 2, []

@@ -68,6 +68,7 @@ class Fleet:
         self._shared: tuple[Any, PackSettings] | None = None
         self._prices = ONE_BY_ONE
         self._paces = Paces()
+        self._shortages: dict[str, str] = {}
 
     def open(self, context: JobContext) -> dict[str, str]:
         """Send the job's data to every seat; answer each seat's numeric class and source hash by seat name."""
@@ -112,6 +113,8 @@ class Fleet:
         answers = self._call_all({name: ("train", self._lease, wanted) for name, wanted in by_seat.items()})
         for name, answer in answers.items():
             self._paces.add(name, answer.seconds, sum(work[lane] for lane in by_seat[name]))
+            if answer.shortage:
+                self._shortages[name] = answer.shortage
         return _ordered(answer.reports for answer in answers.values())
 
     def _even_out(self, work: Mapping[int, float]) -> None:
@@ -168,6 +171,11 @@ class Fleet:
         """Answer the lanes lost since the last time, once."""
         lost, self._lost = self._lost, set()
         return lost
+
+    def take_shortages(self) -> dict[str, str]:
+        """Answer, once, by seat why lanes did not fit into memory together and were trained by halves."""
+        shortages, self._shortages = self._shortages, {}
+        return shortages
 
     def close(self) -> None:
         """Let every seat forget the job. A seat that cannot is left alone."""

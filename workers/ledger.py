@@ -50,6 +50,7 @@ class Ledger:
         self.heard: list[TrialLife] = []
         """Trials that reported in the last round, by number."""
         self._to_drop: set[int] = set()
+        self._short_seats: set[str] = set()
         self._to_save: dict[int, StateKey] = {}
         self._latest_saved: dict[int, StateKey] = {}
         self._snapshot_at: dict[int, int] = {fact.trial: fact.sequence for fact in record.snapshots.values()}
@@ -247,8 +248,16 @@ class Ledger:
         segments = {report.lane: len(self.life(report.lane).segments) - 1 for report in reports}
         if reports:
             self._sink.reports(self.round, segments, reports)
+        self._tell_shortages()
         self.snapshot()
         self._sink.round_ended(self.round)
+
+    def _tell_shortages(self) -> None:
+        """Tell once of every seat that has too little memory: results are the same, only slower."""
+        for seat, message in self._fleet.take_shortages().items():
+            if seat not in self._short_seats:
+                self._short_seats.add(seat)
+                self._sink.note("memory", f"pack actor {seat}: {message}; they are trained in smaller packs")
 
     def _save_states(self) -> None:
         """Copy out saved states that another trial may restore from, while the lanes still stand at them."""

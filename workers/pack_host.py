@@ -39,10 +39,14 @@ class Lease(NamedTuple):
 
 
 class Trained(NamedTuple):
-    """What came of training, and how long it was at work: time that other jobs took in between is left out."""
+    """What came of training, and how long it was at work: time that other jobs took in between is left out.
+
+    `shortage` says why lanes that should have trained as one did not fit into memory; they went on by halves.
+    """
 
     reports: list[LaneReport]
     seconds: float
+    shortage: str | None = None
 
 
 class NotLeased(RuntimeError):
@@ -121,7 +125,7 @@ class PackHost:
 
         with self._turns.stay(lease.job):
             reports = pack.train(epochs, turn)
-        return Trained(reports, seconds)
+        return Trained(reports, seconds, pack.take_shortage())
 
     def save(self, lease: Lease, lanes: Sequence[int]) -> dict[int, LaneState]:
         """See models.pack.Pack.save."""

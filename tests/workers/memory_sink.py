@@ -38,6 +38,7 @@ class MemorySink:
         self._keep, self._sign = keep, -1 if maximize else 1
         self.stored, self._open = Stored(), Stored()
         self.n_told = 0
+        self.notes: list[tuple[str, str]] = []
 
     def trial(self, fact: TrialFact) -> None:
         self.n_told += 1
@@ -73,7 +74,7 @@ class MemorySink:
         pass
 
     def note(self, code: str, message: str, trial: int | None = None) -> None:
-        pass
+        self.notes.append((code, message))
 
     def round_ended(self, round_number: int) -> None:
         if round_number == self.lose_at:

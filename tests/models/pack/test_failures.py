@@ -95,17 +95,25 @@ def test_lanes_that_do_not_fit_together_are_trained_by_halves(monkeypatch: pytes
     room = 5 * tight.bytes_needed(make_hyper()) // 2
     monkeypatch.setattr("models.pack.bytes_available", lambda device: room)
     assert tight.train(dict.fromkeys(range(4), 2)) == expected
+    assert (tight.take_shortage() or "").startswith("training 4 lanes as one needs ")
+    assert tight.take_shortage() is alone.take_shortage() is None
 
 
 @pytest.mark.parametrize("hyper", [make_hyper(), make_hyper(dropout=0.1, activation="gelu", units=200, batch_size=64)])
-def test_the_estimate_of_memory_is_above_what_a_lane_takes(hyper: Hyperparameters) -> None:
+def test_the_estimate_of_memory_is_above_what_a_lane_takes_and_what_another_one_adds(hyper: Hyperparameters) -> None:
+    one, two = bytes_taken(hyper, 1), bytes_taken(hyper, 2)
+    estimate = make_pack(make_data(n_train=200, n_valid=500), torch.float32).bytes_needed(hyper)
+    assert one < estimate < 3 * one
+    assert two - one < estimate
+
+
+def bytes_taken(hyper: Hyperparameters, n_lanes: int) -> int:
     pack = make_pack(make_data(n_train=200, n_valid=500), torch.float32)
     gc.collect()
     before = tensor_bytes()
-    start(pack, hyper)
-    pack.train({0: 1})
-    taken = tensor_bytes() - before - batch_bytes(pack) + room_bytes(pack)
-    assert taken < pack.bytes_needed(hyper) < 3 * taken
+    start(pack, *[hyper] * n_lanes)
+    pack.train(dict.fromkeys(range(n_lanes), 1))
+    return tensor_bytes() - before - batch_bytes(pack) + room_bytes(pack)
 
 
 def room_bytes(pack: Pack) -> int:
