@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,7 +46,7 @@ def _now_postgresql(element: now, compiler: Any, **options: Any) -> str:
 
 @compiles(now, "sqlite")
 def _now_sqlite(element: now, compiler: Any, **options: Any) -> str:
-    return "((julianday('now') - 2440587.5) * 86400.0)"
+    return "regatta_now()"  # SQLite's own clock counts milliseconds: jobs submitted within one would have no order
 
 
 class Database:
@@ -165,6 +166,7 @@ def _create_engine(url: URL) -> Engine:
 
 
 def _set_up_sqlite(connection: sqlite3.Connection, _record: object) -> None:
+    connection.create_function("regatta_now", 0, time.time)
     connection.isolation_level = None  # the driver must not open transactions of its own: _begin_sqlite does
     for pragma in (
         f"busy_timeout = {BUSY_SECONDS * 1000}",

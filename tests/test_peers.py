@@ -6,6 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import groupby
+from multiprocessing import resource_tracker
 from statistics import mean
 
 import pytest
@@ -117,6 +118,8 @@ def test_every_score_is_told_of_the_point_it_belongs_to() -> None:
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("peer", ["sklearn-float64", "ray-reuse", "ray-stock"])
 def test_peers_take_the_list_that_ours_drew_and_leave_nothing_running(peer: str) -> None:
+    resource_tracker.ensure_running()  # multiprocessing's own, which stays
+    before = set(descendants(os.getpid()))
     with Host(SYSTEMS[OURS]) as host:
         points = host.ask("draw", 4, 5)
         ours = host.search(points, 5)
@@ -126,7 +129,7 @@ def test_peers_take_the_list_that_ours_drew_and_leave_nothing_running(peer: str)
         found = host.search(points, 5)
     assert len(found.scores) == len(ours.scores) == 4
     assert mean(s.accuracy for s in found.scores) == pytest.approx(mean(s.accuracy for s in ours.scores), abs=0.1)
-    assert descendants(os.getpid()) == []
+    assert set(descendants(os.getpid())) <= before
 
 
 def test_every_system_has_one_turn_per_round_and_another_goes_first() -> None:

@@ -74,6 +74,8 @@ class Host:
 
 
 def _open(entry: Entry, folder: Path) -> str:
+    for name in [name for name in os.environ if name.startswith("RAY_")]:
+        del os.environ[name]  # of whoever started us; a token of another cluster would make Ray wait for ever
     kind = getattr(import_module(f"benchmarks.peer_systems.{entry.module}"), entry.kind)
     _system.append(kind(folder))
     return _system[0].setup

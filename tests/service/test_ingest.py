@@ -90,7 +90,7 @@ def test_an_unreadable_upload_is_refused_and_leaves_nothing(
     tmp_path: Path, content: str | bytes, line: int | None, message: str
 ) -> None:
     error = refuse(tmp_path, content)
-    assert error.code == "unreadable-table"
+    assert error.code == "unreadable-table", error.message
     assert error.line == line
     assert message in error.message
 
