@@ -199,6 +199,16 @@ def test_the_figures_of_the_readme_are_those_of_the_results() -> None:
     assert f"| {digits['ms_per_trial']['median']:.0f} ms per trial" in readme
     assert f"| {digits['seconds_to_first_report']['median']:.1f} s |" in readme
     assert f"| {' / '.join(f'{figure:.1f}' for figure in beside)} ms |" in readme
+    systems = read_figures("peers")["systems"]
+    for name, system in systems.items():
+        for size, of in system["by_trials"].items():
+            if size != "64":
+                assert f" {of['ms_per_trial']['median']:.{1 if name == 'regatta' else 0}f} ms" in readme, name
+                for ratio in (ratio for n, ratio in of.get("times_ours", {}).items() if n != "64"):
+                    assert f"({ratio:.{0 if size == '24' else 1}f} times)" in readme, name
+    chapter = read_figures("chapter")
+    faster = chapter["times_faster"]["scikit-learn float32"]["ms_per_trial"]
+    assert f"| {faster:.0f} times faster, test MSE {chapter['regatta']['test_mse']:.2f} |" in readme
 
 
 def read_figures(name: str) -> dict[str, Any]:
