@@ -117,7 +117,8 @@ def start_ray() -> None:
     """Start Ray on this machine, with nothing that is not needed."""
     logging.getLogger("ray").setLevel(logging.ERROR)
     os.environ["RAY_AIR_NEW_OUTPUT"] = "0"
-    ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR, configure_logging=False)
+    quiet = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": False}
+    ray.init("local", include_dashboard=False, **quiet)  # never a cluster that happens to run here
 
 
 def run_config(folder: Path, stop: tune.Stopper | None = None) -> tune.RunConfig:
