@@ -22,7 +22,7 @@ from benchmarks.peer_systems.task import BODY, EPOCHS, Point, Score, Searched, l
 from benchmarks.peers import rotate
 from models.bundled import bundled_table, bundled_target
 from models.prepare import prepare
-from tests.e2e.running import descendants
+from tests.e2e.running import descendants, wait_until
 from tests.workers.memory_sink import MemorySink
 from tests.workers.races import Race
 from workers.spec import read_spec, resolve
@@ -129,7 +129,7 @@ def test_peers_take_the_list_that_ours_drew_and_leave_nothing_running(peer: str)
         found = host.search(points, 5)
     assert len(found.scores) == len(ours.scores) == 4
     assert mean(s.accuracy for s in found.scores) == pytest.approx(mean(s.accuracy for s in ours.scores), abs=0.1)
-    assert set(descendants(os.getpid())) <= before
+    wait_until(lambda: set(descendants(os.getpid())) <= before, 60, "all processes have ended")
 
 
 def test_every_system_has_one_turn_per_round_and_another_goes_first() -> None:
