@@ -12,7 +12,7 @@ from models.dropout import steps_per_chunk
 from models.hyper import Hyperparameters
 from models.layout import BATCH_MULTIPLE, Layout, round_up
 
-ROWS_PER_LANE = 9  # parameters, gradients, two moments, best; three copies to undo an epoch; scratch
+ROWS_PER_LANE = 10  # parameters, gradients, two moments, best; three copies to undo an epoch; scratch of two kinds
 
 
 class OutOfDeviceMemory(MemoryError):

@@ -16,7 +16,7 @@ from models.lineup import activation_runs, has_dropout, optimizer_runs
 from models.live_lane import BEST, PARAMETERS, Lane
 from models.losses import LOSSES, LossBuffers
 from models.mlp import PackedMLP, TrainedMLP
-from models.optim import Optimizer, OptimizerRows, build_optimizer
+from models.optim import FIRST, RULES, SECOND, Optimizer, OptimizerRows
 
 
 class Group:
@@ -41,16 +41,16 @@ class Group:
             lane.group = self
 
     def _stack(self, name: str) -> Tensor:
-        """Copy the rows of the lanes that have this one: always the first ones, thanks to the order."""
-        rows = [lane.rows[name] for lane in self._places if name in lane.rows]
-        rows[len(self.lanes) :] = [torch.zeros_like(row) for row in rows[len(self.lanes) :]]
-        return torch.stack(rows)
+        """Copy the rows of the lanes, zeros for those that have none of this name."""
+        rows = [lane.rows.get(name) for lane in self.lanes] + [None] * (len(self._places) - len(self.lanes))
+        zeros = torch.zeros_like(self.lanes[0].rows[PARAMETERS])
+        return torch.stack([zeros if row is None else row for row in rows])
 
     def _optimizer(self, rows: slice) -> Optimizer:
-        first = self.buffers["first_moment"][rows]
-        second = self.buffers["second_moment"][rows] if "second_moment" in self.buffers else first
-        states = OptimizerRows(self.buffers[PARAMETERS][rows], self._gradients[rows], first, second)
-        return build_optimizer([lane.hyper for lane in self._places[rows]], states)
+        lanes = [lane.hyper for lane in self._places[rows]]
+        kept = RULES[lanes[0].optimizer].state
+        first, second = (self.buffers[name][rows] if name in kept else None for name in (FIRST, SECOND))
+        return Optimizer(lanes, OptimizerRows(self.buffers[PARAMETERS][rows], self._gradients[rows], first, second))
 
     def _build_networks(self) -> None:
         layout, parameters, rows = self.lanes[0].layout, self.buffers[PARAMETERS], self.bench.rows

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,11 +14,7 @@ from models.hyper import Hyperparameters
 from models.live_lane import Lane
 from models.mlp import Run
 from models.ops import OPS
-
-
-def _optimizer_key(hyper: Hyperparameters) -> tuple[str, bool]:
-    """Lanes with and without weight decay are apart, so that the former's work does not touch the latter's bits."""
-    return hyper.optimizer, hyper.weight_decay > 0
+from models.optim import run_key
 
 
 def _activation_key(hyper: Hyperparameters) -> tuple[str, bool]:
@@ -28,14 +25,14 @@ def has_dropout(hyper: Hyperparameters) -> bool:
     return hyper.dropout > 0 and hyper.hidden_layers > 0
 
 
-def sort_key(lane: Lane) -> tuple[tuple[str, bool], tuple[str, bool], int]:
-    """Order by optimizer (those with most state first: adam, adamw, sgd), then activation, then number."""
-    return _optimizer_key(lane.hyper), _activation_key(lane.hyper), lane.number
+def sort_key(lane: Lane) -> tuple[tuple[Any, ...], tuple[str, bool], int]:
+    """Order by optimizer, then activation, then number."""
+    return run_key(lane.hyper), _activation_key(lane.hyper), lane.number
 
 
 def optimizer_runs(lanes: Sequence[Lane]) -> list[slice]:
     """Return the stretches of sorted lanes that share an optimizer."""
-    return [rows for rows, _ in _stretches([_optimizer_key(lane.hyper) for lane in lanes])]
+    return [rows for rows, _ in _stretches([run_key(lane.hyper) for lane in lanes])]
 
 
 def activation_runs(lanes: Sequence[Lane], like: Tensor) -> list[Run]:
@@ -58,7 +55,7 @@ def _live_units(lanes: Sequence[Lane], like: Tensor) -> tuple[Tensor, ...]:
     return tuple(masks)
 
 
-def _stretches(keys: Sequence[tuple[str, bool]]) -> Iterator[tuple[slice, tuple[str, bool]]]:
+def _stretches(keys: Sequence[Any]) -> Iterator[tuple[slice, Any]]:
     start = 0
     for key, same in groupby(keys):
         stop = start + len(list(same))

@@ -14,7 +14,7 @@ from torch import Tensor
 from models.hyper import Hyperparameters
 from models.lanes import LaneError, LaneReport, LaneStart, LaneState, Layers, Outcome
 from models.layout import Layout
-from models.optim import STATE_ROWS
+from models.optim import RULES
 
 if TYPE_CHECKING:
     from models.bench import Trained
@@ -47,7 +47,7 @@ class Lane:
     @property
     def state_names(self) -> tuple[str, ...]:
         """Rows that are its state: what a copy of it copies."""
-        return (PARAMETERS, *STATE_ROWS[self.hyper.optimizer])
+        return (PARAMETERS, *RULES[self.hyper.optimizer].state)
 
     def note(self, values: Sequence[float], maximize: bool) -> bool:
         """Take in the objective of one epoch, values[0]; say whether it is the best so far."""

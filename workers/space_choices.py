@@ -90,7 +90,8 @@ def _merge(spec: JobSpec, preset: str | None, trainer: Trainer) -> tuple[dict[st
         named = {*own, *spec.fixed}
         parameters = {**{n: p for n, p in ready.space.parameters.items() if n not in named}, **own}
         fixed = {**{n: v for n, v in ready.fixed.items() if n not in named}, **fixed}
-    fixed = {n: v for n, v in {**trainer.defaults, **fixed}.items() if n not in parameters}
+    defaults = {**trainer.defaults, trainer.horizon: spec.budget.epochs_per_trial}
+    fixed = {n: v for n, v in {**defaults, **fixed}.items() if n not in parameters}
     space = _with_needs(Space(parameters), trainer)
     # What the preset alone brings gives way where the job's own wishes leave it no meaning.
     hopeless = {problem.path.split(".")[1] for problem in space.problems(fixed)} - set(own)

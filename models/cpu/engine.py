@@ -23,6 +23,7 @@ from models.layout import BATCH_MULTIPLE, Floats, Layout, round_up
 from models.lineup import has_dropout
 from models.live_lane import BEST, PARAMETERS, Lane
 from models.ops import OPS
+from models.optim import FIRST, SECOND, tabulate
 
 LANES_AT_ONCE = 32
 """Lanes between two looks at who else wants the processor; their answers are judged together."""
@@ -69,9 +70,6 @@ class Plan:
             task_code,
             optimizers.KERNELS[hyper.optimizer],
         )
-        names = ("learning_rate", "weight_decay", "momentum", "beta1", "beta2", "epsilon")
-        self.factors = np.array([getattr(hyper, name) for name in names])
-        self.betas = self.factors[3:5]
         self.rate = hyper.dropout if has_dropout(hyper) else 0.0
 
 
@@ -118,10 +116,11 @@ class LaneByLane:
     def _train(self, lane: Lane, plan: Plan, batches: tuple[Any, ...]) -> float:
         self._room.fit(lane.layout, max(batches[-1], VALIDATION_ROWS), plan.rate > 0)
         parameters = lane.rows[PARAMETERS].numpy()
-        first = lane.rows["first_moment"].numpy()
-        second = lane.rows["second_moment"].numpy() if "second_moment" in lane.rows else first
-        numbers = (parameters, self._room.gradients[: lane.layout.size], first, second)
-        powers = plan.betas**lane.n_steps
+        moments = (
+            lane.rows[name].numpy() if name in lane.rows else _NO_MOMENT[self._dtype] for name in (FIRST, SECOND)
+        )
+        numbers = (parameters, self._room.gradients[: lane.layout.size], *moments)
+        table = tabulate(lane.hyper, lane.n_steps, len(batches[3]))
         dropout = plan.rate, dropout_keys(lane.seed, lane.epoch) if plan.rate else _NO_KEYS
         loss: float = train_epoch(
             numbers,
@@ -130,8 +129,7 @@ class LaneByLane:
             plan.real,
             plan.codes,
             batches,
-            plan.factors,
-            powers,
+            table,
             dropout,
         )
         return loss
@@ -154,3 +152,4 @@ class LaneByLane:
 
 
 _NO_KEYS = np.zeros(2, np.uint32)
+_NO_MOMENT = {np.dtype(kind): np.zeros(0, kind) for kind in (np.float32, np.float64)}

@@ -21,7 +21,7 @@ VALIDATION_ROWS = 64
 
 @kernel
 def train_epoch(
-    rows: Any, room: Any, widths: Any, real: Any, codes: Any, batches: Any, factors: Any, powers: Any, dropout: Any
+    rows: Any, room: Any, widths: Any, real: Any, codes: Any, batches: Any, table: Any, dropout: Any
 ) -> float:
     """Train one lane for one epoch; return its mean loss.
 
@@ -29,7 +29,7 @@ def train_epoch(
     [batch rows * all widths above the inputs], two deltas [batch rows * largest width], transposed [largest weight],
     zeros [largest width]; `widths`, `real` padded and unpadded widths, inputs first; `codes` of activation, whether its
     backward reads the input, of loss and of optimizer; `batches` x, target, weight [S * B * width], rows [S] in use
-    (padded) and shares [S]; `factors` and `powers` see `optimizers.update`; `dropout` rate and keys.
+    (padded) and shares [S]; `table` [S, 11] see `optimizers.update`; `dropout` rate and keys.
     """
     x, target, weight, n_rows, shares, batch_rows = batches
     n_inputs, n_columns = widths[0], widths[-1]
@@ -42,7 +42,7 @@ def train_epoch(
         shape = n_rows[step], real[-1], n_columns
         loss += shares[step] * lose(codes[2], outputs, target[y_start:y_stop], weight[y_start:y_stop], shape)
         _backward(rows, room, widths, codes, x, x_start, n_rows[step], last, dropout[0])
-        update(codes[3], rows, factors, powers)
+        update(codes[3], rows, table[step])
     return loss
 
 

@@ -1,50 +1,77 @@
-"""Optimizer steps of one lane over its flat row, as in `models.optim`, by the code numbers of KERNELS."""
+"""Optimizer steps of one lane over its flat row: the update of `models.optim`, whose table it reads."""
 
 from __future__ import annotations
 
 import math
 from typing import Any
 
-import numpy as np
-
 from models.cpu.compiler import kernel
 from models.hyper import OptimizerName
 
-KERNELS: dict[OptimizerName, int] = {"sgd": 0, "adam": 1, "adamw": 2}
-SGD, ADAM, ADAMW = KERNELS.values()
-TINY = float(np.finfo(np.float32).tiny)  # an epsilon of 0 would make 0 / 0 of padded parameters
+KERNELS: dict[OptimizerName, int] = {"sgd": 0, "adagrad": 1, "rmsprop": 1, "adam": 2, "adamw": 2, "nadam": 3}
+PLAIN, OF_GRADIENT, OF_FIRST, OF_BOTH = range(4)
+"""Without second moments; with them, and what is divided by their root: the gradient, the first moment, or both."""
+NORM_FLOOR = 1e-6
 
 
 @kernel
-def update(code: int, rows: Any, factors: Any, powers: Any) -> None:
+def update(code: int, rows: Any, coefficients: Any) -> None:
     """Take one step.
 
-    Shapes: `rows` parameters, gradients, first and second moment, [size] each; `factors` [6] learning rate, weight
-    decay, momentum, beta1, beta2, epsilon; `powers` [2] beta1 and beta2 to the number of steps taken, which grows.
+    Shapes: `rows` parameters, gradients, first and second moment, [size] each; `coefficients` [11] of this step, in the
+    order of `models.optim.Coefficients`.
     """
     parameters, gradients, first, second = rows
     number = parameters.dtype.type
-    rate, decay = number(factors[0]), number(factors[1])
-    if code == ADAMW and decay != 0:
-        shrink = number(1 - factors[0] * factors[1])
+    _regularise(parameters, gradients, coefficients)
+    keep_first, add_first = number(coefficients[0]), number(coefficients[1])
+    keep_second, add_second = number(coefficients[2]), number(coefficients[3])
+    of_first, of_gradient = number(coefficients[4]), number(coefficients[5])
+    epsilon = number(coefficients[6])
+    if code == PLAIN and of_gradient == 0:
+        for i in range(len(parameters)):
+            first[i] = first[i] * keep_first + gradients[i] * add_first
+            parameters[i] -= of_first * first[i]
+    elif code == PLAIN:
+        for i in range(len(parameters)):
+            first[i] = first[i] * keep_first + gradients[i] * add_first
+            parameters[i] -= of_first * first[i] + of_gradient * gradients[i]
+    elif code == OF_GRADIENT:
+        for i in range(len(parameters)):
+            gradient = gradients[i]
+            second[i] = second[i] * keep_second + gradient * gradient * add_second
+            parameters[i] -= of_gradient * gradient / (math.sqrt(second[i]) + epsilon)
+    elif code == OF_FIRST:
+        for i in range(len(parameters)):
+            gradient = gradients[i]
+            first[i] = first[i] * keep_first + gradient * add_first
+            second[i] = second[i] * keep_second + gradient * gradient * add_second
+            parameters[i] -= of_first * (first[i] / (math.sqrt(second[i]) + epsilon))
+    else:
+        for i in range(len(parameters)):
+            gradient = gradients[i]
+            first[i] = first[i] * keep_first + gradient * add_first
+            second[i] = second[i] * keep_second + gradient * gradient * add_second
+            parameters[i] -= (of_first * first[i] + of_gradient * gradient) / (math.sqrt(second[i]) + epsilon)
+
+
+@kernel
+def _regularise(parameters: Any, gradients: Any, coefficients: Any) -> None:
+    number = parameters.dtype.type
+    decay, shrink, l1 = number(coefficients[7]), number(coefficients[8]), number(coefficients[9])
+    if l1 != 0:
+        for i in range(len(parameters)):
+            gradients[i] += l1 * (number(parameters[i] > 0) - number(parameters[i] < 0))
+    if coefficients[10] > 0:
+        squares = 0.0
+        for i in range(len(parameters)):
+            squares += gradients[i] * gradients[i]
+        scale = number(min(1.0, coefficients[10] / (math.sqrt(squares) + NORM_FLOOR)))
+        for i in range(len(parameters)):
+            gradients[i] *= scale
+    if shrink != 1:
         for i in range(len(parameters)):
             parameters[i] *= shrink
     elif decay != 0:
         for i in range(len(parameters)):
             gradients[i] += decay * parameters[i]
-    if code == SGD:
-        momentum = number(factors[2])
-        for i in range(len(parameters)):
-            first[i] = first[i] * momentum + gradients[i]
-            parameters[i] -= rate * first[i]
-        return
-    powers[0] *= factors[3]
-    powers[1] *= factors[4]
-    root = math.sqrt(1 - powers[1])
-    corrected, epsilon = number(factors[0] * root / (1 - powers[0])), number(max(factors[5] * root, TINY))
-    toward_first, toward_second = number(1 - factors[3]), number(1 - factors[4])
-    for i in range(len(parameters)):
-        gradient = gradients[i]
-        first[i] += toward_first * (gradient - first[i])
-        second[i] += toward_second * (gradient * gradient - second[i])
-        parameters[i] -= corrected * (first[i] / (math.sqrt(second[i]) + epsilon))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import torch
@@ -73,14 +74,41 @@ class Twin:
                 modules += [ACTIVATIONS[self.hyper.activation](), GivenDropout()]
         self.net = nn.Sequential(*modules)
         self.optimizer = self._optimizer()
+        self.schedulers = self._schedule()
         self.epoch = 0
 
     def _optimizer(self) -> torch.optim.Optimizer:
         h, parameters = self.hyper, self.net.parameters()
-        if h.optimizer == "sgd":
-            return torch.optim.SGD(parameters, h.learning_rate, momentum=h.momentum, weight_decay=h.weight_decay)
-        kind = torch.optim.Adam if h.optimizer == "adam" else torch.optim.AdamW
-        return kind(parameters, h.learning_rate, (h.beta1, h.beta2), h.epsilon, h.weight_decay)
+        rate, penalty = h.learning_rate, {"weight_decay": h.weight_decay}
+        match h.optimizer:
+            case "sgd":
+                return torch.optim.SGD(parameters, rate, momentum=h.momentum, nesterov=h.nesterov, **penalty)
+            case "adagrad":
+                return torch.optim.Adagrad(parameters, rate, eps=h.epsilon, **penalty)
+            case "rmsprop":
+                return torch.optim.RMSprop(parameters, rate, alpha=h.beta2, eps=h.epsilon, **penalty)
+        kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "nadam": torch.optim.NAdam}[h.optimizer]
+        return kind(parameters, rate, (h.beta1, h.beta2), h.epsilon, **penalty)
+
+    def _schedule(self) -> list[Any]:
+        """What moves the learning rate after every step: torch's own schedulers."""
+        h, of = self.hyper, torch.optim.lr_scheduler
+        per_epoch = -(-len(self.data.x_train) // min(h.batch_size, len(self.data.x_train)))
+        total = h.schedule_epochs * per_epoch
+        warm = h.warmup_epochs * per_epoch
+        found: list[Any] = []
+        match h.schedule:
+            case "cosine":
+                found.append(of.CosineAnnealingLR(self.optimizer, total))
+            case "step":
+                found.append(of.StepLR(self.optimizer, h.decay_epochs * per_epoch, h.decay_factor))
+            case "exponential":
+                found.append(of.ExponentialLR(self.optimizer, h.decay_factor ** (1 / (h.decay_epochs * per_epoch))))
+            case "one_cycle":
+                found.append(of.OneCycleLR(self.optimizer, h.learning_rate, total_steps=total))
+        if warm:
+            found.append(of.LinearLR(self.optimizer, 1 / warm, 1.0, total_iters=int(warm) - 1))
+        return found
 
     def _loss(self, outputs: torch.Tensor, y: np.ndarray) -> torch.Tensor:
         if self.data.task == "regression":
@@ -113,10 +141,26 @@ class Twin:
             self.optimizer.zero_grad()
             loss = self._loss(self.net(torch.from_numpy(self.data.x_train[rows]).double()), self.data.y_train[rows])
             loss.backward()
-            self.optimizer.step()
+            self._step()
             total += loss.item() * len(rows) / n
         self.epoch += 1
         return total
+
+    def _step(self) -> None:
+        self._regularise()
+        torch.set_default_dtype(torch.float64)  # in which torch's NAdam then keeps its product of momenta
+        try:
+            self.optimizer.step()
+        finally:
+            torch.set_default_dtype(torch.float32)
+        for scheduler in self.schedulers:
+            scheduler.step()
+
+    def _regularise(self) -> None:
+        for parameter in self.net.parameters():
+            parameter.grad += self.hyper.l1 * parameter.detach().sign()
+        if self.hyper.gradient_clip:
+            nn.utils.clip_grad_norm_(self.net.parameters(), self.hyper.gradient_clip)
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         """Return raw outputs of the last layer."""

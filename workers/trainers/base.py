@@ -27,6 +27,8 @@ class Trainer(ABC):
     hyperparameters: ClassVar[type[BaseModel]]
     layer_count: ClassVar[str]
     """The hyperparameter by which per-layer ones count."""
+    horizon: ClassVar[str]
+    """The hyperparameter that is the job's epochs per trial where nobody says."""
     per_layer: ClassVar[frozenset[str]] = frozenset()
     tasks: ClassVar[tuple[Task, ...]]
 

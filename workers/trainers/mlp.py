@@ -20,6 +20,7 @@ class MlpTrainer(Trainer):
     kind: ClassVar[str] = "mlp"
     hyperparameters = Hyperparameters
     layer_count: ClassVar[str] = "hidden_layers"
+    horizon: ClassVar[str] = "schedule_epochs"
     per_layer: ClassVar[frozenset[str]] = frozenset({"units"})
     tasks: ClassVar[tuple[Task, ...]] = ("regression", "binary", "multiclass")
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import numpy as np
 import pytest
 
-from models.hyper import Hyperparameters
-from models.lanes import PackData, Task
+from models.hyper import Hyperparameters, OptimizerName, ScheduleName
+from models.lanes import LaneStart, PackData, Task
 from tests.models.oracle import ACTIVATIONS, Twin
 from tests.models.pack.jobs import make_data, make_hyper, make_pack, start
 
@@ -44,10 +46,40 @@ def test_a_lane_equals_its_solo_twin_for_every_activation(activation: str) -> No
     assert_equal_to_twins(make_data(), [make_hyper(activation=activation)])
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw"])
+@pytest.mark.parametrize("optimizer", get_args(OptimizerName))
 @pytest.mark.parametrize("weight_decay", [0.0, 0.1])
 def test_a_lane_equals_its_solo_twin_for_every_optimizer(optimizer: str, weight_decay: float) -> None:
     assert_equal_to_twins(make_data(), [make_hyper(optimizer=optimizer, weight_decay=weight_decay)])
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_a_lane_equals_its_solo_twin_with_nesterov_momentum(momentum: float) -> None:
+    if momentum:  # torch refuses a look ahead without momentum; ours is then plain sgd
+        assert_equal_to_twins(make_data(), [make_hyper(optimizer="sgd", momentum=momentum, nesterov=True)])
+    else:
+        plain, ahead = (make_hyper(optimizer="sgd", momentum=0.0, nesterov=nesterov) for nesterov in (False, True))
+        pack = make_pack(make_data())
+        pack.start([LaneStart(lane, hyper, 100) for lane, hyper in enumerate((plain, ahead))])
+        reports = pack.train({0: 2, 1: 2})
+        assert [r.train_loss for r in reports if r.lane == 0] == [r.train_loss for r in reports if r.lane == 1]
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw"])
+@pytest.mark.parametrize("penalty", [{"l1": 0.01}, {"gradient_clip": 0.2}, {"l1": 0.02, "gradient_clip": 0.3}])
+def test_a_lane_equals_its_solo_twin_with_penalties_and_clipped_gradients(
+    optimizer: str, penalty: dict[str, float]
+) -> None:
+    assert_equal_to_twins(make_data(), [make_hyper(optimizer=optimizer, weight_decay=0.05, **penalty)])
+
+
+@pytest.mark.parametrize("schedule", get_args(ScheduleName))
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_a_lane_equals_its_solo_twin_under_every_schedule(schedule: str, optimizer: str) -> None:
+    course = {"schedule": schedule, "schedule_epochs": 4, "decay_epochs": 1, "decay_factor": 0.5}
+    momentum = {"beta1": 0.95} if optimizer == "adamw" else {"momentum": 0.95}  # where torch's 1cycle begins
+    warm = {} if schedule == "one_cycle" else {"warmup_epochs": 2.0}
+    hypers = [make_hyper(optimizer=optimizer, weight_decay=0.1, **momentum, **course, **extra) for extra in ({}, warm)]
+    assert_equal_to_twins(make_data(), hypers, n_epochs=4)
 
 
 @pytest.mark.parametrize(
