@@ -36,6 +36,12 @@ def test_a_dataset_and_a_target_are_a_whole_job() -> None:
     assert not set(job.fixed) & set(job.space.parameters)
 
 
+def test_a_schedule_lasts_as_long_as_a_trial_unless_the_job_says_otherwise() -> None:
+    budget = {"trials": 4, "epochs_per_trial": 17}
+    assert resolve_job(budget=budget).fixed["schedule_epochs"] == 17
+    assert resolve_job(budget=budget, fixed={"schedule_epochs": 40}).fixed["schedule_epochs"] == 40
+
+
 def test_a_bundled_set_knows_its_target() -> None:
     spec = read_spec({"dataset": "iris"})
     job = resolve(spec, bundled_table("iris").schema, [bundled_target("iris")])

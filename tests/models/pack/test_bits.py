@@ -14,6 +14,7 @@ from models.hyper import Hyperparameters
 from models.lanes import LaneStart, PackData, Task
 from models.metrics import METRICS, Judge
 from models.ops import OPS
+from models.optim import RULES
 from tests.models.pack.jobs import make_data, make_hyper, make_pack
 
 pytestmark = pytest.mark.usefixtures("engine")
@@ -22,7 +23,8 @@ Curve = tuple[list[tuple[float, ...]], bytes]
 LANES = [
     *(make_hyper(activation=name, units=(40, 24)) for name in OPS),
     *(make_hyper(activation=name, units=(33, 20), dropout=0.2, optimizer="adamw", weight_decay=0.1) for name in OPS),
-    *(make_hyper(optimizer=name, units=(48, 32), weight_decay=0.01) for name in ("sgd", "adam", "adamw")),
+    *(make_hyper(optimizer=name, units=(48, 32), weight_decay=0.01) for name in RULES),
+    *(make_hyper(optimizer=name, units=(48, 32), l1=1e-3, gradient_clip=0.5, schedule="one_cycle") for name in RULES),
     *(make_hyper(hidden_layers=0, learning_rate=rate, batch_size=20) for rate in (0.1, 0.01, 0.001)),
     *(make_hyper(units=64, hidden_layers=3, learning_rate=rate, batch_size=7) for rate in (0.1, 0.01, 0.001)),
     make_hyper(learning_rate=100, optimizer="sgd", units=(40, 24)),
