@@ -16,9 +16,10 @@ ADAMS = ["adam", "adamw", "nadam"]
 Units = Annotated[int, Field(ge=1, le=65_536)]
 
 
-def _facts(*, mutable: bool, needs: dict[str, Any] | None = None) -> dict[str, Any]:
-    """`mutable`: PBT may change it while a lane trains. `needs`: it means something only under this condition."""
-    return {"mutable": mutable, "needs": needs or {}}
+def _facts(*, mutable: bool, needs: dict[str, Any] | None = None, encodes: bool = False) -> dict[str, Any]:
+    """`mutable`: PBT may change it while a lane trains. `needs`: it means something only under this condition.
+    `encodes`: it decides what numbers a network is shown, so lanes that differ in it do not share their rows."""
+    return {"mutable": mutable, "needs": needs or {}, "encodes": encodes}
 
 
 class Hyperparameters(BaseModel):
@@ -159,3 +160,15 @@ class Hyperparameters(BaseModel):
         if isinstance(self.units, int):
             return (self.units,) * self.hidden_layers
         return self.units[: self.hidden_layers]
+
+    @property
+    def encoding(self) -> tuple[Any, ...]:
+        """Values of the hyperparameters that decide what numbers a network is shown."""
+        return tuple(getattr(self, name) for name in _ENCODING)
+
+
+def _encodes(extra: Any) -> bool:
+    return isinstance(extra, dict) and bool(extra["encodes"])
+
+
+_ENCODING = [name for name, field in Hyperparameters.model_fields.items() if _encodes(field.json_schema_extra)]

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import models
-from models.lanes import LaneReport, LaneStart, LaneState, Layers, PackData, PackSettings
+from models.lanes import LaneReport, LaneStart, LaneState, Layers, PackSettings, Views
 from models.numeric import numeric_class
 from models.pack import Pack
 from workers.turns import Turns
@@ -74,7 +74,7 @@ class PackHost:
         self._turns = Turns()
         self._tenants: dict[str, _Tenant] = {}
 
-    def open(self, lease: Lease, data: PackData, settings: PackSettings) -> str:
+    def open(self, lease: Lease, data: Views, settings: PackSettings) -> str:
         """Make the pack of a job, in place of one made earlier; answer `<numeric class>@<source hash>`.
 
         Raises: NotLeased.

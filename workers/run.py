@@ -121,7 +121,7 @@ class _Race:
     def _open_fleet(self) -> None:
         run, job = self._run, self._run.job
         settings = PackSettings(job.seed, tuple(job.metrics), job.objective.maximize, job.patience)
-        answers = run.fleet.open(JobContext(run.lease, run.prepared.data, settings))
+        answers = run.fleet.open(JobContext(run.lease, run.prepared.job_data, settings))
         for seat, answer in answers.items():
             self._numeric_class, _, source = answer.rpartition("@")
             if source != SOURCE_HASH:
@@ -226,9 +226,10 @@ class _Race:
         }
         package = write_package(layers, hyper, prepared, facts)
         test_metrics = None
-        if prepared.x_test is not None and prepared.y_test is not None:
+        if prepared.test_columns is not None and prepared.y_test is not None:
             predictor = Predictor.from_package(package)
-            test_metrics = predictor.evaluate(prepared.x_test, prepared.y_test, job.metrics)
+            x_test = predictor.preprocessor.transform(prepared.test_columns)
+            test_metrics = predictor.evaluate(x_test, prepared.y_test, job.metrics)
             facts["test_metrics"] = test_metrics
             package = write_package(layers, hyper, prepared, facts)
         return ModelFact(
