@@ -84,7 +84,8 @@ class Group:
         epoch, n_places = self.lanes[0].epoch, len(self._places)
         batches = self.bench.rows.epoch(epoch, self.batch_size)
         for rows, optimizer in self._optimizers:
-            optimizer.begin_epoch([lane.n_steps for lane in self._places[rows]], len(batches.shares))
+            n_taken = [lane.n_steps for lane in self._places[rows]]
+            optimizer.begin_epoch(n_taken, len(batches.shares), self.batch_size)
         self._masks.begin_epoch([lane.seed for lane in self._places if has_dropout(lane.hyper)], epoch)
         self._loss_buffers.total.zero_()
         x = batches.x.unsqueeze(1).expand(-1, n_places, -1, -1)
