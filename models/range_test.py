@@ -61,8 +61,8 @@ class Suggestion:
 def suggest(rates: Floats, losses: Floats) -> Suggestion:
     """Find where the loss turns up: where the smoothed loss is least before it first climbs far, or is not finite.
 
-    Suggested are a tenth of that rate, and the interval from a tenth of the suggestion to half the turn, within the
-    rates that were tested.
+    Suggested are a tenth of that rate, and the interval from a tenth of the suggestion (but no rate below those that
+    were tested) to half the turn.
     """
     smoothed, first = smooth(losses), _memory(len(losses)) - 1
     settled = smoothed[first:][np.isfinite(smoothed[first:])]  # before, it averages too few losses to go by
@@ -81,13 +81,11 @@ def suggest(rates: Floats, losses: Floats) -> Suggestion:
 
 
 def _below(turn: float, rates: Floats, smoothed: Floats) -> Suggestion:
-    lowest, highest = float(rates[0]), float(rates[-1])
-    suggested = max(turn / BELOW_TURN, lowest)
-    interval = max(suggested / SEARCH_BELOW, lowest), min(turn * SEARCH_UP_TO, highest)
-    if interval[0] >= interval[1]:
-        reason = f"the loss turns up at {turn:.3g}, too near the lowest rate: test lower ones"
+    suggested, lowest = turn / BELOW_TURN, float(rates[0])
+    if suggested < lowest:
+        reason = f"the loss turns up at {turn:.3g}, less than {BELOW_TURN:g} times the lowest rate: test lower ones"
         return Suggestion(smoothed, turn, reason=reason)
-    return Suggestion(smoothed, turn, suggested, interval)
+    return Suggestion(smoothed, turn, suggested, (max(suggested / SEARCH_BELOW, lowest), turn * SEARCH_UP_TO))
 
 
 def smooth(losses: Floats) -> Floats:
