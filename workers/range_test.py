@@ -79,7 +79,7 @@ def tell_outcome(outcome: Mapping[str, Any], adopts: bool) -> str:
     low, high = outcome["interval"]
     use = "is searched" if adopts else "may be searched"
     return (
-        f"range test: the loss turns up at a learning rate of {outcome['turn']:.3g}; suggested is "
+        f"the loss turns up at a learning rate of {outcome['turn']:.3g}; suggested is "
         f"{outcome['suggested']:.3g}, and {RATE} {use} from {low:.3g} to {high:.3g}"
     )
 

@@ -176,6 +176,11 @@ class TestEveryFleet:
         assert np.isfinite(expected.losses).all()
         assert first.losses.tolist() == second.losses.tolist() == expected.losses.tolist()
 
+    def test_a_job_with_a_range_test_gives_the_same_rows(self, seats: list[Any]) -> None:
+        expected, _ = adopting()
+        _, sink = finished(sweeping(adopt=True), seats=seats)
+        assert sink.rows() == expected.rows()
+
     def test_what_goes_wrong_in_a_test_is_answered_and_lanes_still_train(self, seats: list[Any]) -> None:
         fleet = opened(seats)
         huge = HYPERS[1].model_copy(update={"hidden_layers": 16, "units": 65536})
