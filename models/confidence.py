@@ -33,8 +33,8 @@ class Confidence:
     """What is known of the score of the winner, the first of M rivals, on N validation rows.
 
     `interval` holds for this network on rows like these, as if it had been the only one. `corrected` is what a network
-    chosen like this one scores on rows that did not choose it; `bias` = corrected - score. None where rows or rivals are
-    too few to tell.
+    chosen like this one scores on rows that did not choose it; `bias` = corrected - score. None where rows or rivals
+    are too few to tell.
     """
 
     metric: str
@@ -131,7 +131,7 @@ def _resample(rivals: Rivals, n_resamples: int, seed: int) -> tuple[Floats, Floa
     score = _scorer(rivals)
     inside, outside = np.full(n_resamples, np.nan), np.full(n_resamples, np.nan)
     for place in range(n_resamples):
-        drawn = rng.integers(n_rows, size=n_rows)
+        drawn = rng.integers(n_rows, size=(n_rows,))
         left_out = np.flatnonzero(np.bincount(drawn, minlength=n_rows) == 0)
         scores = score(drawn, slice(None))
         inside[place] = scores[0]
@@ -142,7 +142,7 @@ def _resample(rivals: Rivals, n_resamples: int, seed: int) -> tuple[Floats, Floa
     return inside, outside
 
 
-Scorer = Callable[[NDArray[np.intp], slice], Floats]
+Scorer = Callable[[NDArray[Any], slice], Floats]
 """Scores of some rivals on some rows."""
 
 
@@ -175,12 +175,17 @@ def _percentiles(values: Floats, level: float) -> Interval | None:
     return float(low), float(high)
 
 
+def _mean_of_targets(values: Floats) -> Floats:
+    means: Floats = values.mean(axis=1)
+    return means
+
+
 def _squared_errors(true: Floats, predicted: Floats) -> Floats:
-    return np.mean((true - predicted) ** 2, axis=1)
+    return _mean_of_targets((true - predicted) ** 2)
 
 
 def _absolute_errors(true: Floats, predicted: Floats) -> Floats:
-    return np.mean(np.abs(true - predicted), axis=1)
+    return _mean_of_targets(np.abs(true - predicted))
 
 
 def _surprises(true: NDArray[np.int64], probabilities: Floats) -> Floats:
@@ -191,7 +196,8 @@ def _surprises(true: NDArray[np.int64], probabilities: Floats) -> Floats:
 
 
 def _hits(true: NDArray[np.int64], probabilities: Floats) -> Floats:
-    return (probabilities.argmax(axis=1) == true).astype(np.float64)
+    hits: Floats = (probabilities.argmax(axis=1) == true).astype(np.float64)
+    return hits
 
 
 ROW_SCORES: dict[str, Callable[[Any, Any], Floats]] = {

@@ -72,7 +72,7 @@ def choose_members(rivals: Rivals, greedy: Greedy, seed: int) -> Floats:
 
 def mix(predictions: Floats, shares: Floats) -> Floats:
     """Average predictions [M, N, C] by their shares [M], in order: [N, C]."""
-    total = np.zeros_like(predictions[0])
+    total: Floats = np.zeros_like(predictions[0])
     for place in np.flatnonzero(shares):
         total += shares[place] * predictions[place]
     return total
@@ -96,4 +96,5 @@ def _draw(rivals: Rivals, bag: Sequence[int], greedy: Greedy) -> list[int]:
 
 
 def _shares(drawn: Sequence[int], n_rivals: int) -> Floats:
-    return np.bincount(drawn, minlength=n_rivals) / len(drawn)
+    shares: Floats = np.bincount(drawn, minlength=n_rivals) / len(drawn)
+    return shares

@@ -95,8 +95,8 @@ def store_models(session: Session, job_id: str, models: Sequence[tuple[str, Mode
 
 
 def prune_models(session: Session, job_id: str, keep: int, maximize: bool) -> set[str]:
-    """Delete all but the `keep` best models, and return the ids that stay."""
-    query = select(Model.id, Model.objective, Model.trial).where(Model.job_id == job_id)
+    """Delete all but the `keep` best models of trials, and return the ids of those that stay."""
+    query = select(Model.id, Model.objective, Model.trial).where(Model.job_id == job_id, Model.origin == "trial")
     ranked = sorted(session.execute(query), key=lambda row: model_rank(row.objective, row.trial, maximize))
     for row in ranked[keep:]:
         session.execute(delete(Model).where(Model.id == row.id))

@@ -61,6 +61,7 @@ def resolve(spec: JobSpec, schema: TableSchema, default_target: Sequence[str] | 
     trainer = TRAINERS[spec.trainer]
     space = choose_space(spec, trainer, refusals)
     race = _choose_race(spec, space, refusals)
+    _check_ensemble(spec, refusals)
     refusals.raise_any()
     if space is None or objective is None or race is None:
         raise AssertionError("a choice is missing without a refusal")
@@ -145,6 +146,17 @@ def _choose_race(spec: JobSpec, space: SpaceChoices | None, refusals: Refusals) 
     return None if found else race
 
 
+def _check_ensemble(spec: JobSpec, refusals: Refusals) -> None:
+    if spec.ensemble is None:
+        return
+    if spec.contenders < 2:
+        message = "1 is given; an ensemble needs at least 2 to choose from (or set ensemble to null)"
+        refusals.add(REQUEST, "contenders", message)
+    if spec.ensemble.start > spec.ensemble.size:
+        message = f"{spec.ensemble.start} is given; allowed: at most size, {spec.ensemble.size}"
+        refusals.add(REQUEST, "ensemble.start", message)
+
+
 def _default_algorithm(scheduler: Scheduler) -> Algorithm:
     preferred = ALGORITHMS["hyperopt"]()
     return preferred if admit(preferred, scheduler) is None else ALGORITHMS["random"]()
@@ -187,5 +199,7 @@ def _assemble(
         early_stopping=spec.early_stopping,
         start_from_default=spec.start_from_default,
         keep_models=spec.keep_models,
+        contenders=spec.contenders,
+        ensemble=spec.ensemble,
         seed=spec.seed,
     )
