@@ -220,9 +220,9 @@ def model_row(job_id: str, model_id: str, fact: ModelFact) -> Row:
 
 
 def model_event(model_id: str, fact: ModelFact) -> NewEvent:
-    """A model was stored."""
-    told: Mapping[str, Any] = {"trial": fact.trial, "objective": finite(fact.objective), "origin": fact.origin}
-    return NewEvent("model", {"id": model_id, **told})
+    """A model was stored, or stored again with more on its card."""
+    row = model_row("", model_id, fact)
+    return NewEvent("model", {name: row[name] for name in ("id", "trial", "objective", "origin", "sha256")})
 
 
 def _of_job(job_id: str, rows: Iterable[Row]) -> list[Row]:
