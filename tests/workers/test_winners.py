@@ -43,11 +43,12 @@ def test_the_best_of_those_that_compete_are_stored(scheduler: str, keep: int) ->
 @pytest.mark.parametrize("scheduler", SCHEDULERS)
 def test_a_stored_network_scores_what_its_best_epoch_scored(scheduler: str) -> None:
     started = pair_race("random", scheduler)
-    data = started.prepared.data
-    truth = data.y_valid * data.target_scale + data.target_mean
+    data = started.prepared.job_data
+    valid = data.folds[0].valid
+    columns = {name: column[valid] for name, column in data.columns.items()}
     for fact in finished(started).stored.models.values():
         predictor = Predictor.from_package(fact.package)
-        scored = predictor.evaluate(data.x_valid, truth, started.job.metrics)
+        scored = predictor.evaluate(columns, data.labels[valid], started.job.metrics)
         assert math.isclose(scored["mean_squared_error"], fact.objective, rel_tol=1e-5)
         assert math.isclose(scored["r2"], fact.metrics["r2"], rel_tol=1e-4)
 
