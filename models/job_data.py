@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from models.hyper import Hyperparameters
 from models.lanes import PackData, Task
-from models.preprocess import Preprocessor, Target, fit_preprocessor, standard_units
-from models.table import Column
+from models.numbers import standard_units
+from models.preprocess import Cells, Preprocessor, Target, fit_preprocessor
 
 Rows = NDArray[np.int64]
 VIEWS_KEPT = 4
@@ -50,13 +50,13 @@ class Encoder:
 class JobData:
     """All rows of a job but the test rows; see `models.lanes.Views`.
 
-    Shapes: columns [N] each, numeric ones as float64; labels: regression [N, C] float64 in raw units, else [N] class
-    indices. `kinds` name the features in the order of the network's inputs.
+    Shapes: columns [N] each, numbers as float64, dates as datetime64, all else in codes; labels: regression [N, C]
+    float64 in raw units, else [N] class indices. `kinds` name the features in the order of the network's inputs.
     """
 
     task: Task
     kinds: Mapping[str, str]
-    columns: Mapping[str, Column]
+    columns: Mapping[str, Cells]
     target_names: list[str]
     labels: NDArray[np.float64] | NDArray[np.int64]
     n_outputs: int
@@ -73,28 +73,28 @@ class JobData:
     def view(self, hyper: Hyperparameters, fold: int) -> PackData:
         """See `Views`.
 
-        Raises: FeatureError, NoFeatureError, TargetError.
+        Raises: FeatureError, EncodingError, NoFeatureError, TargetError.
         """
         return self._encoded(hyper, fold)[1]
 
     def encoder(self, hyper: Hyperparameters, fold: int) -> Encoder:
         """Fit on the training rows of a fold, as the hyperparameters ask.
 
-        Raises: FeatureError, NoFeatureError, TargetError.
+        Raises: FeatureError, EncodingError, NoFeatureError, TargetError.
         """
         return self._encoded(hyper, fold)[0]
 
     def _encoded(self, hyper: Hyperparameters, fold: int) -> tuple[Encoder, PackData]:
         key = self.view_key(hyper, fold)
         if key not in self._kept:
-            encoder = self._fit(self.folds[fold])
+            encoder = self._fit(self.folds[fold], hyper)
             while len(self._kept) >= VIEWS_KEPT:
                 del self._kept[next(iter(self._kept))]
             self._kept[key] = encoder, self._encode(encoder, self.folds[fold])
         return self._kept[key]
 
-    def _fit(self, fold: Fold) -> Encoder:
-        fit = fit_preprocessor({name: column[fold.train] for name, column in self.columns.items()}, self.kinds)
+    def _fit(self, fold: Fold, hyper: Hyperparameters) -> Encoder:
+        fit = fit_preprocessor({name: column[fold.train] for name, column in self.columns.items()}, self.kinds, hyper)
         if not fit.preprocessor.features:
             raise NoFeatureError("no feature is left: every column is a target, excluded or without values")
         return Encoder(fit.preprocessor, self._fit_targets(fold), fit.notes)

@@ -23,8 +23,11 @@ from models.table import Column
 
 __all__ = ["PackageError", "PredictError", "Prediction", "Predictor"]
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+READABLE = (1, 2)
+"""Version 1 knew numeric features with `mean` and `median` only, and no dates."""
 CHUNK_ROWS = 8192
+MAX_SHOWN = 60
 
 
 class PackageError(ValueError):
@@ -87,9 +90,9 @@ class Predictor:
                 tensors = load(archive.read("model.safetensors"))
         except (zipfile.BadZipFile, KeyError, ValueError, SafetensorError) as error:
             raise PackageError(f"this is no model package: {error}") from None
-        if card.get("format_version") != FORMAT_VERSION:
+        if card.get("format_version") not in READABLE:
             given = card.get("format_version")
-            raise PackageError(f"the package has format version {given!r}; version {FORMAT_VERSION} can be read")
+            raise PackageError(f"the package has format version {given!r}; {READABLE} can be read")
         n_layers = len(card["architecture"]["widths"]) + 1
         layers = [(tensors[f"layers.{i}.weight"], tensors[f"layers.{i}.bias"]) for i in range(n_layers)]
         return cls(card=card, layers=layers, preprocessor=Preprocessor.from_card(card["preprocessing"]))
@@ -135,11 +138,21 @@ class Predictor:
         known = {feature.name for feature in self.preprocessor.features} | {target.name for target in self.targets}
         extra = sorted(set(given) - known)
         warnings = [f"not used by this model: {', '.join(extra)}"] if extra else []
+        warnings += self._unseen(columns)
         outputs = self.predict_inputs(self.preprocessor.transform(columns))
         names = [target.name for target in self.targets]
         if self.task == "regression":
             return Prediction(names, None, values=outputs, warnings=warnings)
         return Prediction(names, self.classes, probabilities=outputs, warnings=warnings)
+
+    def _unseen(self, columns: Mapping[str, Column]) -> list[str]:
+        """Say which categories this model does not know."""
+        warnings = []
+        for feature in self.preprocessor.features:
+            if isinstance(feature, CategoricalFeature) and (unseen := feature.unseen(columns[feature.name])):
+                named = ", ".join(repr(value[:MAX_SHOWN]) for value in unseen[:3]) + (", ..." if unseen[3:] else "")
+                warnings.append(f"{feature.name}: this model does not know {named}")
+        return warnings
 
     def predict_inputs(self, x: NDArray[np.float32]) -> NDArray[np.float64]:
         """Predict preprocessed rows: raw units [N, C], or probabilities [N, classes]. Shapes: x [N, D]."""
