@@ -75,7 +75,8 @@ def _weekday(dates: Dates) -> NDArray[np.float64]:
 
 def _day_of_year(dates: Dates) -> NDArray[np.float64]:
     first = dates.astype("datetime64[Y]").astype("datetime64[D]")
-    return (dates.astype("datetime64[D]") - first).astype(np.int64) / 366
+    passed: NDArray[np.float64] = (dates.astype("datetime64[D]") - first).astype(np.int64) / 366
+    return passed
 
 
 def _hour(dates: Dates) -> NDArray[np.float64]:

@@ -13,10 +13,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from models.features import Cells
 from models.hyper import Hyperparameters
 from models.lanes import PackData, Task
 from models.numbers import standard_units
-from models.preprocess import Cells, Preprocessor, Target, fit_preprocessor
+from models.preprocess import Preprocessor, Target, fit_preprocessor
 
 Rows = NDArray[np.int64]
 VIEWS_KEPT = 4

@@ -23,6 +23,7 @@ MOST_QUANTILES, LEAST_QUANTILES = 100_000, 16
 TOLERANCE = 1e-7
 """How near to the first or last quantile a value counts as it: `BOUNDS_THRESHOLD` of scikit-learn."""
 _DRAWS = 20_190_722
+"""Seed of the frequencies, the same for all jobs: lanes that encode alike share their rows."""
 
 
 class NumberEncoding(BaseModel):
@@ -109,7 +110,9 @@ def fit_numbers(values: Floats, hyper: Hyperparameters, n_quantiles: int, place:
     largest = float(np.finfo(np.float32).max)
     if not (np.isfinite([fill, encoding.center, encoding.scale]).all() and np.abs(ends).max() < largest):
         raise OverflowError("numbers too large to scale")
-    return encoding.model_copy(update=_fit_embedding(encoding.scaled(filled), hyper, place) if encoding.scale else {})
+    if hyper.numeric_embedding == "none" or not encoding.scale:
+        return encoding
+    return encoding.model_copy(update=_fit_embedding(encoding.scaled(filled), hyper, place))
 
 
 def _fit_scale(values: Floats, hyper: Hyperparameters, n_quantiles: int) -> dict[str, Any]:
@@ -131,10 +134,8 @@ def _fit_embedding(scaled: Floats, hyper: Hyperparameters, place: int) -> dict[s
     if hyper.numeric_embedding == "piecewise_linear":
         edges = np.unique(np.quantile(scaled, np.linspace(0, 1, hyper.embedding_bins + 1)))
         return {"edges": tuple(edges.tolist())}
-    if hyper.numeric_embedding == "periodic":
-        draws = np.random.default_rng([_DRAWS, place]).standard_normal(hyper.embedding_frequencies)
-        return {"frequencies": tuple((hyper.frequency_scale * draws).tolist())}
-    return {}
+    draws = np.random.default_rng([_DRAWS, place]).standard_normal(hyper.embedding_frequencies)
+    return {"frequencies": tuple((hyper.frequency_scale * draws).tolist())}
 
 
 def standard_units(values: Floats) -> tuple[float, float]:

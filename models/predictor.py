@@ -16,8 +16,9 @@ from safetensors.numpy import load
 
 from models.activations import ACTIVATIONS, logistic, softmax
 from models.evaluate import evaluate
+from models.features import CategoricalFeature
 from models.lanes import Layers, Task
-from models.preprocess import CategoricalFeature, Preprocessor, Target
+from models.preprocess import Preprocessor, Target
 from models.rows import PredictError, read_columns, read_rows
 from models.table import Column
 

@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.categories import code_column
-from models.dates import parse_dates
+from models.dates import parse_date, parse_dates
+from models.features import Cells
 from models.hyper import Hyperparameters
 from models.job_data import Encoder, Fold, JobData, NoFeatureError, TargetError
 from models.lanes import PackData, Task
-from models.preprocess import Cells, EncodingError, FeatureError, Preprocessor, Target, to_numbers
+from models.preprocess import EncodingError, FeatureError, Preprocessor, Target, to_numbers
 from models.schema import ColumnPart, FractionPart, Holdout, Kfold
 from models.split import Parts, Rows, SplitError, SplitSettings, split_rows
 from models.table import Column, Table, distinct_values, missing_mask, plain_value
@@ -208,7 +209,8 @@ def to_dates(name: str, column: Column) -> Column:
     coded = code_column(column)
     dates = parse_dates(coded.values)
     if dates is None:
-        raise FeatureError(name, f"column {name!r} holds values that are no dates, such as {coded.values[:5]}")
+        others = ", ".join(repr(value) for value in [v for v in coded.values if parse_date(v) is None][:5])
+        raise FeatureError(name, f"column {name!r} holds values that are no dates, such as {others}")
     return np.append(dates, np.datetime64("NaT"))[coded.codes]
 
 

@@ -5,123 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from models.categories import CodedColumn, category_text, code_column
-from models.dates import CYCLES, CycleName, to_days
+from models.categories import CodedColumn, code_column
+from models.dates import CYCLES, to_days
+from models.features import CategoricalFeature, Cells, DateFeature, Feature, NumericFeature, plain_cells
 from models.hyper import Hyperparameters
-from models.numbers import LEAST_QUANTILES, MOST_QUANTILES, QUANTILES, NumberEncoding, fit_numbers
+from models.numbers import LEAST_QUANTILES, MOST_QUANTILES, QUANTILES, fit_numbers
 from models.table import Column, missing_mask, plain_value
 
-Cells = Column | CodedColumn
-Out = NDArray[np.float32]
 MOST_NUMBERS = 2**28
 """Numbers that the training rows may become, 1 GiB: categories, then embeddings, keep within it."""
-
-
-class NumericFeature(NumberEncoding):
-    """One column scaled, or several embedded (`NumberEncoding`); zeros where `scale` is 0.
-
-    With `indicator`, a column follows: 1 where the value was missing, else 0.
-    """
-
-    kind: Literal["numeric"] = "numeric"
-    name: str
-    indicator: bool
-
-    @property
-    def width(self) -> int:
-        """Count the columns that this feature becomes."""
-        return self.n_columns + self.indicator
-
-    def encode(self, cells: Cells, out: Out) -> None:
-        """Write the inputs. Shapes: cells [N], out [N, width]."""
-        values = _plain(cells).astype(np.float64)
-        self.write(values, out[:, : self.n_columns])
-        if self.indicator:
-            out[:, -1] = np.isnan(values)
-
-
-class DateFeature(BaseModel):
-    """The days since 1970-01-01 as a number; then, for each of `cycles`, sine and cosine of its angle.
-
-    A missing date has 0 in the cycles. With `indicator`, a column follows: 1 where the date was missing, else 0.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    kind: Literal["date"] = "date"
-    name: str
-    trend: NumberEncoding
-    cycles: tuple[CycleName, ...]
-    indicator: bool
-
-    @property
-    def width(self) -> int:
-        """Count the columns that this feature becomes."""
-        return self.trend.n_columns + 2 * len(self.cycles) + self.indicator
-
-    def encode(self, cells: Cells, out: Out) -> None:
-        """Write the inputs. Shapes: cells [N], out [N, width]."""
-        dates = _plain(cells)
-        missing = np.isnat(dates)
-        start = self.trend.n_columns
-        self.trend.write(to_days(dates), out[:, :start])
-        for cycle in self.cycles:
-            angle = 2 * math.pi * CYCLES[cycle](dates)
-            out[:, start] = np.where(missing, 0, np.sin(angle))
-            out[:, start + 1] = np.where(missing, 0, np.cos(angle))
-            start += 2
-        if self.indicator:
-            out[:, -1] = missing
-
-
-class CategoricalFeature(BaseModel):
-    """One column per category, 1 where the row has it; then one for missing values if training had any.
-
-    A category that training never saw, or saw too rarely, is zero in all of them. Truth values are the categories
-    "false" and "true", numbers and dates are written as text (`category_text`).
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    kind: Literal["categorical", "boolean"] = "categorical"
-    name: str
-    categories: tuple[str, ...]
-    indicator: bool
-
-    @property
-    def width(self) -> int:
-        """Count the columns that this feature becomes."""
-        return len(self.categories) + self.indicator
-
-    @property
-    def is_text(self) -> bool:
-        """Tell whether a CSV column must be read as text to find these categories, such as "007" or "True"."""
-        return self.kind == "categorical" and any(not _is_canonical(category) for category in self.categories)
-
-    def encode(self, cells: Cells, out: Out) -> None:
-        """Mark the category. Shapes: cells [N], out [N, width]."""
-        column = code_column(cells)
-        places = {category: place for place, category in enumerate(self.categories)}
-        missing = len(self.categories) if self.indicator else -1
-        lookup = np.array([*(places.get(value, -1) for value in column.values), missing])  # code -1 is the last one
-        found = lookup[column.codes]
-        rows = np.flatnonzero(found >= 0)
-        out[:] = 0
-        out[rows, found[rows]] = 1
-
-    def unseen(self, cells: Cells) -> list[str]:
-        """List the categories that have no column."""
-        column, known = code_column(cells), set(self.categories)
-        return [v for v, n in zip(column.values, column.counts(), strict=True) if n and v not in known]
-
-
-Feature = NumericFeature | DateFeature | CategoricalFeature
 
 
 class Target(BaseModel):
@@ -142,7 +40,7 @@ class Preprocessor(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    features: tuple[NumericFeature | DateFeature | CategoricalFeature, ...] = Field(default=())
+    features: tuple[Feature, ...] = Field(default=())
 
     @property
     def n_inputs(self) -> int:
@@ -184,12 +82,9 @@ def fit_preprocessor(columns: Mapping[str, Cells], kinds: Mapping[str, str], hyp
 
     Raises: FeatureError if a numeric column holds text, or numbers too large to standardise; EncodingError.
     """
-    notes = [
-        f"column {name!r} has no value in the training rows and is left out"
-        for name in kinds
-        if not _present(columns[name]).any()
-    ]
-    used = {name: kind for name, kind in kinds.items() if _present(columns[name]).any()}
+    used = {name: kind for name, kind in kinds.items() if _has_value(columns[name])}
+    left_out = [name for name in kinds if name not in used]
+    notes = [f"column {name!r} has no value in the training rows and is left out" for name in left_out]
     n_scaled = sum(kind in ("numeric", "date") for kind in used.values())
     n_quantiles = min(QUANTILES, max(LEAST_QUANTILES, MOST_QUANTILES // max(n_scaled, 1)))
     fitted: dict[str, Feature] = {}
@@ -233,7 +128,7 @@ class FeatureError(ValueError):
 
 
 def _fit_scaled(name: str, cells: Cells, hyper: Hyperparameters, n_quantiles: int, place: int) -> Feature:
-    column = _plain(cells)
+    column = plain_cells(cells)
     dates = column if column.dtype.kind == "M" else None
     values = to_numbers(name, column) if dates is None else to_days(dates)
     try:
@@ -248,15 +143,8 @@ def _fit_scaled(name: str, cells: Cells, hyper: Hyperparameters, n_quantiles: in
     return DateFeature(name=name, trend=encoding, cycles=cycles, indicator=indicator)
 
 
-def _present(cells: Cells) -> NDArray[np.bool_]:
-    return cells.codes >= 0 if isinstance(cells, CodedColumn) else ~missing_mask(cells)
-
-
-def _plain(cells: Cells) -> Column:
-    """Raises: TypeError for a column of categories."""
-    if isinstance(cells, CodedColumn):
-        raise TypeError("categories are given where numbers or dates are expected")
-    return cells
+def _has_value(cells: Cells) -> bool:
+    return bool((cells.codes >= 0).any() if isinstance(cells, CodedColumn) else not missing_mask(cells).all())
 
 
 def to_numbers(name: str, column: Column) -> NDArray[np.float64]:
@@ -297,7 +185,3 @@ def _fit_categorical(
         categories=tuple(column.values[place] for place in np.sort(ranked[:most])),
         indicator=hyper.missing_indicator and bool((column.codes < 0).any()),
     )
-
-
-def _is_canonical(category: str) -> bool:
-    return _is_number(category) and category_text(float(category)) == category

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from models.dates import parse_date
-from models.preprocess import Feature, FeatureError, to_numbers
+from models.features import Feature
+from models.preprocess import FeatureError, to_numbers
 from models.table import Column
 
 

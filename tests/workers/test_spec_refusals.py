@@ -134,6 +134,23 @@ REFUSED: list[tuple[dict[str, Any], str, str, str]] = [
         "columns.kinds",
         "no column 'gone'",
     ),
+    ({"fixed": {"numeric_scaling": "minmax"}}, "invalid-space", "fixed.numeric_scaling", "'robust_smooth'"),
+    ({"fixed": {"numeric_clip": -1}}, "invalid-space", "fixed.numeric_clip", "greater than or equal to 0"),
+    ({"fixed": {"embedding_bins": 1}}, "invalid-space", "fixed.embedding_bins", "greater than or equal to 2"),
+    ({"fixed": {"frequency_scale": 0}}, "invalid-space", "fixed.frequency_scale", "greater than 0"),
+    ({"fixed": {"max_categories": 0}}, "invalid-space", "fixed.max_categories", "greater than or equal to 1"),
+    (
+        {"space": {"embedding_bins": {"type": "int", "low": 4, "high": 64}}},
+        "invalid-space",
+        "space.embedding_bins.when.numeric_embedding",
+        "none",
+    ),
+    (
+        {"space": {"missing": {"type": "choice", "values": ["mean", "mode"]}}},
+        "invalid-space",
+        "space.missing.values.1",
+        "'median'",
+    ),
     ({"split": marked("test", "prt", "test")}, "invalid-data", "split.test.column", "did you mean 'part'"),
     ({"split": marked("test", "part", "tset")}, "invalid-data", "split.test.values", "'train'"),
     (
