@@ -207,6 +207,18 @@ class Hyperparameters(BaseModel):
         description="Standard deviation of the frequencies of periodic, in turns per unit of the scaled number.",
         json_schema_extra=_facts(mutable=False, needs={"numeric_embedding": {"in": ["periodic"]}}, encodes=True),
     )
+    categorical_encoding: Literal["one_hot", "embedding"] = Field(
+        default="one_hot",
+        description="Whether the first layer sees an input for each category, or a few learned numbers (embedding).",
+        json_schema_extra=_facts(mutable=False, encodes=True),
+    )
+    embedding_size: int = Field(
+        default=8,
+        ge=1,
+        le=256,
+        description="Learned numbers for each category; a column with as few categories takes one fewer than those.",
+        json_schema_extra=_facts(mutable=False, needs={"categorical_encoding": {"in": ["embedding"]}}, encodes=True),
+    )
     max_categories: int = Field(
         default=255,
         ge=1,

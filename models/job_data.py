@@ -7,12 +7,13 @@ way to encode that no lane has asked for costs nothing. No file formats, no netw
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models.embedding import choose_embedding
 from models.features import Cells
 from models.hyper import Hyperparameters
 from models.lanes import PackData, Task
@@ -62,7 +63,7 @@ class JobData:
     labels: NDArray[np.float64] | NDArray[np.int64]
     n_outputs: int
     folds: list[Fold]
-    _kept: dict[Hashable, tuple[Encoder, PackData]] = field(default_factory=dict, repr=False)
+    _kept: dict[Hashable, tuple[Encoder, PackData]] = field(default_factory=dict, init=False, repr=False)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_kept": {}}
@@ -91,7 +92,8 @@ class JobData:
             encoder = self._fit(self.folds[fold], hyper)
             while len(self._kept) >= VIEWS_KEPT:
                 del self._kept[next(iter(self._kept))]
-            self._kept[key] = encoder, self._encode(encoder, self.folds[fold])
+            data = self._encode(encoder, self.folds[fold])
+            self._kept[key] = encoder, replace(data, embedding=choose_embedding(encoder.preprocessor, hyper))
         return self._kept[key]
 
     def _fit(self, fold: Fold, hyper: Hyperparameters) -> Encoder:

@@ -138,6 +138,13 @@ REFUSED: list[tuple[dict[str, Any], str, str, str]] = [
     ({"fixed": {"numeric_clip": -1}}, "invalid-space", "fixed.numeric_clip", "greater than or equal to 0"),
     ({"fixed": {"embedding_bins": 1}}, "invalid-space", "fixed.embedding_bins", "greater than or equal to 2"),
     ({"fixed": {"frequency_scale": 0}}, "invalid-space", "fixed.frequency_scale", "greater than 0"),
+    ({"fixed": {"categorical_encoding": "target"}}, "invalid-space", "fixed.categorical_encoding", "'embedding'"),
+    (
+        {"space": {"embedding_size": {"type": "int", "low": 2, "high": 9}}},
+        "invalid-space",
+        "space.embedding_size.when.categorical_encoding",
+        "one_hot",
+    ),
     ({"fixed": {"max_categories": 0}}, "invalid-space", "fixed.max_categories", "greater than or equal to 1"),
     (
         {"space": {"embedding_bins": {"type": "int", "low": 4, "high": 64}}},

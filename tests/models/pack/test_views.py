@@ -53,6 +53,7 @@ ENCODINGS: list[dict[str, Any]] = [
     {},
     {"numeric_scaling": "quantile", "numeric_embedding": "piecewise_linear", "embedding_bins": 5},
     {"numeric_embedding": "periodic", "embedding_frequencies": 2},
+    {"categorical_encoding": "embedding", "embedding_size": 2},
     {"max_categories": 2, "missing": "mean", "numeric_scaling": "robust_smooth"},
 ]
 
@@ -74,10 +75,10 @@ def make_mixed_data() -> JobData:
 def test_lanes_that_encode_differently_train_as_each_would_alone(kernels: bool) -> None:
     data = make_mixed_data()
     hypers = [Hyperparameters(units=8, **encoding) for encoding in ENCODINGS]
-    starts = [LaneStart(lane, hypers[lane % 4], seed=9, fold=lane // 4) for lane in range(8)]
+    starts = [LaneStart(lane, hypers[lane % 5], seed=9, fold=lane // 5) for lane in range(10)]
     together = curves(data, starts, kernels)
     assert together == {start.lane: curves(data, [start], kernels)[start.lane] for start in starts}
-    assert len({str(curve) for curve in together.values()}) == 8
+    assert len({str(curve) for curve in together.values()}) == 10
 
 
 def test_a_lane_is_shown_what_its_preprocessor_makes_of_the_rows_on_every_machine() -> None:
