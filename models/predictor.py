@@ -15,6 +15,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load
 
 from models.activations import ACTIVATIONS, logistic, softmax
+from models.categories import code_column
 from models.evaluate import evaluate
 from models.features import CategoricalFeature
 from models.lanes import Layers, Task
@@ -118,7 +119,11 @@ class Predictor:
     @property
     def text_columns(self) -> list[str]:
         """Name the columns to read from CSV as text (`read_table(..., as_text=...)`) before `predict_columns`."""
-        return [f.name for f in self.preprocessor.features if isinstance(f, CategoricalFeature) and f.is_text]
+        return [feature.name for feature in self._categorical if feature.is_text]
+
+    @property
+    def _categorical(self) -> list[CategoricalFeature]:
+        return [feature for feature in self.preprocessor.features if isinstance(feature, CategoricalFeature)]
 
     def predict(self, rows: Sequence[Mapping[str, Any]]) -> Prediction:
         """Predict rows of raw values. A missing key is an error, None and NaN are missing values.
@@ -139,21 +144,15 @@ class Predictor:
         known = {feature.name for feature in self.preprocessor.features} | {target.name for target in self.targets}
         extra = sorted(set(given) - known)
         warnings = [f"not used by this model: {', '.join(extra)}"] if extra else []
-        warnings += self._unseen(columns)
-        outputs = self.predict_inputs(self.preprocessor.transform(columns))
+        coded = {f.name: code_column(columns[f.name]) for f in self._categorical}
+        for feature in self._categorical:
+            if unseen := feature.unseen(coded[feature.name]):
+                warnings.append(f"{feature.name}: this model does not know {_show(unseen)}")
+        outputs = self.predict_inputs(self.preprocessor.transform({**columns, **coded}))
         names = [target.name for target in self.targets]
         if self.task == "regression":
             return Prediction(names, None, values=outputs, warnings=warnings)
         return Prediction(names, self.classes, probabilities=outputs, warnings=warnings)
-
-    def _unseen(self, columns: Mapping[str, Column]) -> list[str]:
-        """Say which categories this model does not know."""
-        warnings = []
-        for feature in self.preprocessor.features:
-            if isinstance(feature, CategoricalFeature) and (unseen := feature.unseen(columns[feature.name])):
-                named = ", ".join(repr(value[:MAX_SHOWN]) for value in unseen[:3]) + (", ..." if unseen[3:] else "")
-                warnings.append(f"{feature.name}: this model does not know {named}")
-        return warnings
 
     def predict_inputs(self, x: NDArray[np.float32]) -> NDArray[np.float64]:
         """Predict preprocessed rows: raw units [N, C], or probabilities [N, classes]. Shapes: x [N, D]."""
@@ -184,3 +183,7 @@ class Predictor:
         """
         outputs = self.predict_inputs(x)
         return {metric: evaluate(metric, y, outputs) for metric in metrics}
+
+
+def _show(values: Sequence[str]) -> str:
+    return ", ".join(repr(value[:MAX_SHOWN]) for value in values[:3]) + (", ..." if values[3:] else "")
