@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
 
 import numpy as np
 import torch
@@ -72,7 +73,9 @@ class Group:
         for name, copy in self._undo.items():
             copy.copy_(self.buffers[name])
         try:
-            self._train()
+            self._loss_buffers.total.zero_()
+            for _ in self._steps():
+                pass
             losses = self._loss_buffers.epoch_loss()[: len(self.lanes)].cpu().numpy()
             return losses, self._score()
         except BaseException:
@@ -80,13 +83,26 @@ class Group:
                 self.buffers[name].copy_(copy)
             raise
 
-    def _train(self) -> None:
+    def losses_by_step(self, most: int) -> Tensor:
+        """Train every lane for the steps of one epoch, `most` of them at most, without a score.
+
+        Shapes: mean training loss of each step's batch before its step [S, K], float64.
+        """
+        losses = []
+        self._loss_buffers.total.zero_()
+        for share in islice(self._steps(), most):
+            losses.append(self._loss_buffers.epoch_loss()[: len(self.lanes)] / share)
+            self._loss_buffers.total.zero_()
+        return torch.stack(losses)
+
+    def _steps(self) -> Iterator[float]:
+        """Take the steps of one epoch, and yield each one's share of the epoch's rows when it is taken."""
         epoch, n_places = self.lanes[0].epoch, len(self._places)
         batches = self.bench.rows.epoch(epoch, self.batch_size)
         for rows, optimizer in self._optimizers:
-            optimizer.begin_epoch([lane.n_steps for lane in self._places[rows]], len(batches.shares))
+            n_taken = [lane.n_steps for lane in self._places[rows]]
+            optimizer.begin_epoch(n_taken, len(batches.shares), self.batch_size)
         self._masks.begin_epoch([lane.seed for lane in self._places if has_dropout(lane.hyper)], epoch)
-        self._loss_buffers.total.zero_()
         x = batches.x.unsqueeze(1).expand(-1, n_places, -1, -1)
         steps = zip(x, x.transpose(2, 3), batches.target, batches.weight, batches.shares, strict=True)
         for step, (inputs, transposed, target, weight, share) in enumerate(steps):
@@ -96,6 +112,7 @@ class Group:
             self._trained.backward(transposed, place)
             for _, optimizer in self._optimizers:
                 optimizer.step(step)
+            yield share
 
     def _score(self) -> NDArray[np.float64]:
         size = self._judged.batch_rows

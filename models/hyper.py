@@ -155,6 +155,14 @@ class Hyperparameters(BaseModel):
     batch_size: int = Field(
         default=32, ge=1, le=65_536, description="Rows per step.", json_schema_extra=_facts(mutable=False)
     )
+    rate_batch_size: int = Field(
+        default=0,
+        ge=0,
+        le=65_536,
+        description="Batch size that learning_rate is meant for; the rate grows in proportion to the batch. 0 takes"
+        " learning_rate as it is.",
+        json_schema_extra=_facts(mutable=False),
+    )
     numeric_scaling: ScalingName = Field(
         default="standard",
         description="Numbers by mean and standard deviation, by median and quartiles (robust; robust_smooth also bends"
@@ -233,6 +241,10 @@ class Hyperparameters(BaseModel):
         if isinstance(self.units, int):
             return (self.units,) * self.hidden_layers
         return self.units[: self.hidden_layers]
+
+    def rate(self, batch_size: int) -> float:
+        """Learning rate for steps of so many rows: linear scaling. Source: Goyal et al. 2017, 2.1."""
+        return self.learning_rate * batch_size / self.rate_batch_size if self.rate_batch_size else self.learning_rate
 
     @property
     def encoding(self) -> tuple[Any, ...]:

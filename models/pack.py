@@ -26,6 +26,8 @@ from models.layout import Layout
 from models.lineup import sort_key
 from models.live_lane import Lane, admit, keep_best
 from models.metrics import METRICS, Judge
+from models.range_test import Floats, Sweep
+from models.sweep import sweep_rates
 
 if HAS_COMPILER:
     from models.cpu.engine import LANES_AT_ONCE, LaneByLane, Room, serves
@@ -101,6 +103,17 @@ class Pack:
                     reports += self._train_epoch(lanes)
             left = {lane: n - 1 for lane, n in left.items()}
         return sorted(reports, key=_order)
+
+    def sweep(
+        self, hyper: Hyperparameters, sweep: Sweep, turn: Callable[[], AbstractContextManager[None]] = nullcontext
+    ) -> Floats:
+        """Run the steps of a range test on networks of its own; see models.sweep.
+
+        Raises: OutOfDeviceMemory, and what an op or `turn` raises.
+        """
+        needed = len(sweep.seeds) * self.bytes_needed(hyper)
+        check_capacity(needed, bytes_available(self._device), "a range test")
+        return sweep_rates(self._bench(hyper, 0), self._layout(hyper, 0), hyper, sweep, turn)
 
     def save(self, lanes: Iterable[int]) -> dict[int, LaneState]:
         """Copy the states of lanes, ready for a LaneStart here or elsewhere."""

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from models.hyper import Hyperparameters
 from models.lanes import LaneReport, LaneStart, LaneState, Layers, PackSettings, Views
+from models.range_test import Sweep
 from workers.costs import ONE_BY_ONE, JobShape, LaneLoad, prices_for
 from workers.errors import WorkersLost
-from workers.pack_host import Lease
+from workers.pack_host import Lease, Swept
 from workers.placement import Paces, even_out, place
+
+MAX_REPEATS = 20
+"""So often in a row a round or a range test may lose workers before the job gives up."""
 
 
 class SeatLost(Exception):
@@ -126,6 +132,21 @@ class Fleet:
             if answer.shortage:
                 self._shortages[name] = answer.shortage
         return _ordered(answer.reports for answer in answers.values())
+
+    def sweep(self, hyper: Hyperparameters, sweep: Sweep) -> Swept:
+        """Run the steps of a range test on one seat, and on another one where that is lost.
+
+        Raises: WorkersLost.
+        """
+        n_tries: Counter[str] = Counter()
+        while n_tries.total() < MAX_REPEATS:
+            self._rejoin()
+            name = min(self._seats.keys() - self._dead, key=lambda name: (n_tries[name], name))
+            answers: dict[str, Swept] = self._call_all({name: ("sweep", self._lease, hyper, sweep)})
+            if name in answers:
+                return answers[name]
+            n_tries[name] += 1
+        raise WorkersLost(f"the range test lost workers {MAX_REPEATS} times in a row")
 
     def _even_out(self, work: Mapping[int, float]) -> None:
         """Move lanes before a round that would leave seats idle; lanes that share launches are left together."""

@@ -79,7 +79,8 @@ class MemorySink:
     def round_ended(self, round_number: int) -> None:
         if round_number == self.lose_at:
             raise LeaseLost(f"cut at round {round_number}")
-        assert round_number == self._open.n_rounds + 1, f"round {round_number} came after {self._open.n_rounds}"
+        before = self._open.n_rounds
+        assert round_number == before + 1 or round_number == before == 0, f"round {round_number} came after {before}"
         self._open.n_rounds = round_number
         self.close()
 
