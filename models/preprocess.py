@@ -20,6 +20,8 @@ from models.table import Column, missing_mask, plain_value
 
 MOST_NUMBERS = 2**28
 """Numbers that the training rows may become, 1 GiB: categories, then embeddings, keep within it."""
+LEAST_CATEGORIES = 16
+"""Categories that a column may keep in any case."""
 
 
 class Target(BaseModel):
@@ -106,10 +108,10 @@ def fit_preprocessor(columns: Mapping[str, Cells], kinds: Mapping[str, str], hyp
 
 
 def _fair_share(wanted: list[int], room: int) -> int:
-    """Find how many each may have at most, so that all find room; one in any case."""
+    """Find how many each may have at most, so that all find room."""
     for n_left, most in zip(range(len(wanted), 0, -1), sorted(wanted), strict=True):
         if most * n_left > room:
-            return max(room // n_left, 1)
+            return max(room // n_left, LEAST_CATEGORIES)
         room -= most
     return max(wanted, default=0)
 
@@ -174,6 +176,8 @@ def _fit_categorical(
 ) -> CategoricalFeature:
     counts = column.counts()
     ranked = np.argsort(-counts, kind="stable")[: int((counts > 0).sum())]
+    if kind == "boolean":
+        most = len(ranked)
     if len(ranked) > most:
         notes.append(
             f"column {name!r} has {len(ranked):,} categories; "

@@ -168,6 +168,12 @@ def test_one_hot_is_that_of_scikit_learn_with_its_most_frequent_categories() -> 
         assert any("3 most frequent are kept" in note for note in fit.notes) == (most == 3)
 
 
+def test_true_and_false_are_both_kept_however_few_categories_are() -> None:
+    flags = {"f": words(True, False, True)}
+    fit = fit_preprocessor(flags, {"f": "boolean"}, Hyperparameters(max_categories=1))
+    assert (fit.preprocessor.transform(flags).tolist(), fit.notes) == ([[0, 1], [1, 0], [0, 1]], [])
+
+
 @pytest.mark.parametrize(
     ("cells", "values", "codes"),
     [
@@ -201,6 +207,9 @@ def test_categories_keep_within_the_room_that_is_left_fairly_shared(monkeypatch:
     within = fit_preprocessor(columns, kinds, hyper)
     assert [feature.width for feature in within.preprocessor.features] == [1, 3, 100, 100]
     assert sum("most frequent are kept" in note for note in within.notes) == 2
+    monkeypatch.setattr(preprocess, "MOST_NUMBERS", 0)
+    least = fit_preprocessor(columns, kinds, hyper)
+    assert [feature.width for feature in least.preprocessor.features] == [1, 3, 16, 16]
 
 
 def test_an_embedding_too_large_for_the_rows_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
