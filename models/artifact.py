@@ -17,7 +17,7 @@ from safetensors.numpy import save
 from models.hyper import Hyperparameters
 from models.job_data import Encoder
 from models.lanes import Layers
-from models.predictor import ENSEMBLE_VERSION, FORMAT_VERSION, PackageError, PredictError, Prediction, Predictor
+from models.predictor import FORMAT_VERSION, PackageError, PredictError, Prediction, Predictor
 from models.prepare import Prepared
 
 __all__ = [
@@ -82,7 +82,7 @@ def write_ensemble(members: Sequence[Member], prepared: Prepared, facts: Mapping
     first = opened[0][1]
     shared = {name: section for name, section in first.card.items() if name not in OWN_SECTIONS}
     card = shared | {
-        "format_version": ENSEMBLE_VERSION,
+        "format_version": FORMAT_VERSION,
         "facts": dict(facts),
         "members": [
             {name: section for name, section in predictor.card.items() if section != shared.get(name)}
@@ -187,7 +187,22 @@ A multilayer perceptron trained by Regatta.
 To predict with numpy and safetensors alone (the service computes steps 2 and 3 in float64):
 
 1. Encode a row. Go through card["preprocessing"]["features"] in order and put side by side, in float32:
-   numeric      (x - mean) / scale, a missing x replaced by median first; 0 where scale is 0.
+   numeric      A missing x is replaced by fill. Where scale is 0, s = 0. Else
+                s = (x - center) / scale, or, with quantiles q[0] ... q[m], s = the quantile of the standard normal
+                distribution at the mean of u and v: u is x interpolated between the points (q[i], i / m), where of
+                equal q the last counts, v the same, where the first counts; it is 0 for x < q[0] + 1e-7 and else 1 for
+                x > q[m] - 1e-7; before the quantile is taken it is moved to between 1e-7 - 2.2e-16 and 1 less this.
+                smooth: s becomes s / sqrt(1 + (s / 3)^2).
+                clip other than 0: s is moved to between -clip and clip.
+                Where scale is 0, or there are neither edges nor frequencies, s is the only number.
+                edges e[0] ... e[T]: T numbers, (s - e[i]) / (e[i + 1] - e[i]) for i = 0 ... T - 1, not below 0
+                except for i = 0, not above 1 except for i = T - 1.
+                frequencies: sin(2 pi f s) for each frequency f, then cos(2 pi f s) for each.
+                If indicator: one more number, 1 where x was missing, else 0.
+   date         x is the days since 1970-01-01T00:00 in UTC, with fractions; without a zone it is taken as UTC.
+                First what numeric does with x by the numbers of trend. Then for each of cycles sin(2 pi t) and
+                cos(2 pi t), both 0 where x is missing; t is, for month, (month - 1) / 12; for weekday, days since
+                Monday / 7; for day_of_year, days since the 1st of January / 366; for hour, the passed share of the day.
                 If indicator: one more number, 1 where x was missing, else 0.
    categorical, one number per entry of categories, 1 where x is that category, else 0.
    boolean      If indicator: one more number, 1 where x was missing, else 0.

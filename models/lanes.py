@@ -9,6 +9,7 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from models.embedding import Embedding
 from models.hyper import Hyperparameters
 
 Task = Literal["regression", "binary", "multiclass"]
@@ -36,6 +37,7 @@ class PackData:
 
     Shapes: x_* [N, D] float32. y_*: regression [N, C] float32, standardised with target_mean and target_scale [C];
     binary and multiclass [N] int64 class indices. C is 1 for binary, the number of classes for multiclass.
+    `embedding` says which inputs a network embeds.
     """
 
     task: Task
@@ -46,6 +48,7 @@ class PackData:
     y_valid: NDArray[np.float32] | NDArray[np.int64]
     target_mean: NDArray[np.float64] = field(default_factory=lambda: np.zeros(1))
     target_scale: NDArray[np.float64] = field(default_factory=lambda: np.ones(1))
+    embedding: Embedding | None = None
 
     def view_key(self, hyper: Hyperparameters, fold: int) -> Hashable:
         """See `Views`."""

@@ -17,6 +17,7 @@ from torch import Tensor
 from models.dropout import DropoutMasks
 from models.layout import Layout
 from models.ops import Op
+from models.packed_embedding import PackedEmbedding, TrainedEmbedding
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,8 @@ class PackedMLP:
         self.out = [parameters.new_zeros((self.n_lanes, batch_rows, width)) for width in layout.padded[1:]]
         hidden = [[Activation(run, layer, out) for run in runs] for layer, out in enumerate(self.out[:-1])]
         self._activations: list[list[Activation]] = [*hidden, []]
+        found = layout.embedding
+        self._embedding = PackedEmbedding(layout, found, parameters, batch_rows) if found else None
 
     def infer(self, x: Tensor) -> Tensor:
         """Return the outputs, in a buffer that the next call reuses.
@@ -91,6 +94,8 @@ class PackedMLP:
         Shapes: x [B, D] -> [K, B, C].
         """
         below = x.expand(self.n_lanes, -1, -1)
+        if self._embedding:
+            below = self._embedding.forward(below)
         for (weight, bias), out, activations in zip(self.layers, self.out, self._activations, strict=True):
             below = torch.baddbmm(bias, below, weight, out=out)
             for activation in activations:
@@ -135,13 +140,15 @@ class TrainedMLP:
             layer.stand_on(below, delta)
             below.activations = [TrainedActivation(run, depth, below.out, delta, masks) for run in runs]
         self.outputs = self._layers[-1].out
+        found = layout.embedding
+        self._embedding = TrainedEmbedding(layout, found, parameters, gradients, masks.batch_rows) if found else None
 
     def forward(self, x: Tensor, place: int) -> None:
         """Fill `outputs`; `place` is the step's place among the dropout masks.
 
         Shapes: x [K, B, D].
         """
-        below = x
+        below = self._embedding.forward(x) if self._embedding else x
         for layer in self._layers:
             below = torch.baddbmm(layer.bias, below, layer.weight, out=layer.out)
             for activation in layer.activations:
@@ -152,13 +159,15 @@ class TrainedMLP:
 
         Shapes: x_transposed [K, D, B].
         """
-        delta = self.outputs
+        delta, bottom = self.outputs, self._embedding.out_transposed if self._embedding else x_transposed
         for layer in reversed(self._layers):
             below = layer.below
-            torch.bmm(layer.below_transposed if below else x_transposed, delta, out=layer.product)
+            torch.bmm(layer.below_transposed if below else bottom, delta, out=layer.product)
             layer.weight_gradient.copy_(layer.product)  # into strided rows, bmm itself would go lane by lane
             torch.sum(delta, 1, out=layer.bias_gradient)
             if below:
                 delta = torch.bmm(delta, layer.weight_transposed, out=layer.delta_below)
                 for activation in below.activations:
                     activation.backward(place)
+        if self._embedding:
+            self._embedding.backward(x_transposed, delta, self._layers[0].weight_transposed)

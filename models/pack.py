@@ -153,7 +153,7 @@ class Pack:
 
     def _layout(self, hyper: Hyperparameters, fold: int) -> Layout:
         rows = self._bench(hyper, fold).rows
-        return Layout.of(hyper, rows.n_inputs, rows.n_outputs)
+        return Layout.of(hyper, rows.n_inputs, rows.n_outputs, rows.embedding)
 
     def _bench(self, hyper: Hyperparameters, fold: int) -> Bench:
         """Return the rows that such lanes see; those that nobody has seen for long are forgotten."""
@@ -198,7 +198,7 @@ class Pack:
         return bench.number, bench.batch_size(lane), lane.epoch, widths
 
     def _is_solo(self, lane: Lane) -> bool:
-        return self._room is not None and serves(lane.hyper)
+        return self._room is not None and serves(lane.hyper) and lane.layout.embedding is None
 
     def _train_epoch(self, lanes: list[Lane]) -> list[LaneReport]:
         """Train lanes as one; after an exception, put their numbers back and go on by halves."""

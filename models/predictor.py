@@ -15,18 +15,21 @@ from safetensors import SafetensorError
 from safetensors.numpy import load
 
 from models.activations import ACTIVATIONS, logistic, softmax
+from models.categories import code_column
 from models.evaluate import evaluate
+from models.features import CategoricalFeature, Cells
 from models.lanes import Layers, Task
-from models.preprocess import CategoricalFeature, Preprocessor, Target
+from models.preprocess import Preprocessor, Target
 from models.rows import PredictError, read_columns, read_rows
 from models.table import Column
 
 __all__ = ["PackageError", "PredictError", "Prediction", "Predictor"]
 
-FORMAT_VERSION = 1
-ENSEMBLE_VERSION = 2
-"""Packages with members: readers of version 1 must not take them for a network."""
+FORMAT_VERSION = 2
+READABLE = (1, 2)
+"""Version 1 knew numeric features with `mean` and `median` only, no dates and no ensembles."""
 CHUNK_ROWS = 8192
+MAX_SHOWN = 60
 
 
 class PackageError(ValueError):
@@ -93,10 +96,10 @@ class Predictor:
                 tensors = load(archive.read("model.safetensors"))
         except (zipfile.BadZipFile, KeyError, ValueError, SafetensorError) as error:
             raise PackageError(f"this is no model package: {error}") from None
-        known = ENSEMBLE_VERSION if "members" in card else FORMAT_VERSION
-        if card.get("format_version") != known:
+        if card.get("format_version") not in READABLE:
             given = card.get("format_version")
-            raise PackageError(f"the package has format version {given!r}; version {known} can be read")
+            known = ", ".join(map(str, READABLE))
+            raise PackageError(f"the package has format version {given!r}; those that can be read are {known}")
         return cls._open(card, tensors)
 
     @classmethod
@@ -134,7 +137,11 @@ class Predictor:
     @property
     def text_columns(self) -> list[str]:
         """Name the columns to read from CSV as text (`read_table(..., as_text=...)`) before `predict_columns`."""
-        return [f.name for f in self.preprocessor.features if isinstance(f, CategoricalFeature) and f.is_text]
+        return [feature.name for feature in self._categorical if feature.is_text]
+
+    @property
+    def _categorical(self) -> list[CategoricalFeature]:
+        return [feature for feature in self.preprocessor.features if isinstance(feature, CategoricalFeature)]
 
     def predict(self, rows: Sequence[Mapping[str, Any]]) -> Prediction:
         """Predict rows of raw values. A missing key is an error, None and NaN are missing values.
@@ -155,13 +162,17 @@ class Predictor:
         known = {feature.name for feature in self.preprocessor.features} | {target.name for target in self.targets}
         extra = sorted(set(given) - known)
         warnings = [f"not used by this model: {', '.join(extra)}"] if extra else []
-        outputs = self.outputs(columns)
+        coded = {f.name: code_column(columns[f.name]) for f in self._categorical}
+        for feature in self._categorical:
+            if unseen := feature.unseen(coded[feature.name]):
+                warnings.append(f"{feature.name}: this model does not know {_show(unseen)}")
+        outputs = self.outputs({**columns, **coded})
         names = [target.name for target in self.targets]
         if self.task == "regression":
             return Prediction(names, None, values=outputs, warnings=warnings)
         return Prediction(names, self.classes, probabilities=outputs, warnings=warnings)
 
-    def outputs(self, columns: Mapping[str, Column]) -> NDArray[np.float64]:
+    def outputs(self, columns: Mapping[str, Cells]) -> NDArray[np.float64]:
         """Predict rows that have been read: raw units [N, C], or probabilities [N, classes]. Shapes: columns [N] each.
 
         An ensemble averages what its members predict, each from rows that it encodes for itself.
@@ -193,10 +204,14 @@ class Predictor:
         answer: NDArray[np.float64] = h @ weight + bias
         return answer
 
-    def evaluate(self, columns: Mapping[str, Column], y: NDArray[Any], metrics: Sequence[str]) -> dict[str, float]:
+    def evaluate(self, columns: Mapping[str, Cells], y: NDArray[Any], metrics: Sequence[str]) -> dict[str, float]:
         """Score rows that have been read against raw targets [N, C] or class indices [N].
 
         Raises: KeyError for a metric that is not there.
         """
         outputs = self.outputs(columns)
         return {metric: evaluate(metric, y, outputs) for metric in metrics}
+
+
+def _show(values: Sequence[str]) -> str:
+    return ", ".join(repr(value[:MAX_SHOWN]) for value in values[:3]) + (", ..." if values[3:] else "")

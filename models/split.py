@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from models.dates import parse_date
 from models.schema import ColumnPart, FractionPart, Holdout, Kfold, Scalar
 from models.table import Column, distinct_values, plain_value
 
@@ -90,7 +91,10 @@ def _rows_by_column(path: str, part: ColumnPart, columns: Mapping[str, Column], 
 
 
 def _equal_mask(column: Column, value: Scalar) -> NDArray[np.bool_]:
-    """Compare by type too: 1, true and "1" are three values."""
+    """Compare by type too: 1, true and "1" are three values. Dates are given as text."""
+    if column.dtype.kind == "M":
+        date = parse_date(value) if isinstance(value, str) else None
+        return np.zeros(len(column), dtype=bool) if date is None else column == date
     if column.dtype.kind == "f":
         is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
         return np.equal(column, float(value)) if is_number else np.zeros(len(column), dtype=bool)

@@ -25,7 +25,7 @@ class Columns(_Strict):
         default=None, description="The features; null takes all columns but targets and split.", examples=[None]
     )
     exclude: list[str] = Field(default_factory=list, description="Columns that are no features.", examples=[["split"]])
-    kinds: dict[str, Literal["numeric", "categorical"]] = Field(
+    kinds: dict[str, Literal["numeric", "categorical", "date"]] = Field(
         default_factory=dict, description="Kinds that differ from what was detected.", examples=[{"zip": "categorical"}]
     )
 

@@ -15,6 +15,7 @@ from search.objective import Objective
 from search.plugins import ScheduleRequest, SearchRequest
 from search.space import Space
 from workers.body import EarlyStopping, Ensemble, RangeTest
+from workers.trainers import TRAINERS
 
 
 class _Frozen(BaseModel):
@@ -25,7 +26,7 @@ class FeatureColumn(_Frozen):
     """A column that a network sees."""
 
     name: str
-    kind: Literal["numeric", "categorical", "boolean"]
+    kind: Literal["numeric", "categorical", "boolean", "date"]
 
 
 class Part(_Frozen):
@@ -107,6 +108,7 @@ class ResolvedJob(_Frozen):
             test=self.split.test,
             validation=self.split.validation,
             split_seed=self.split.seed,
+            hyper=TRAINERS[self.trainer].build(self.space.default_point(), self.fixed),
         )
 
     def decode(self, encoded: Any) -> dict[str, Any]:

@@ -135,9 +135,10 @@ def _predict_csv(context: Context, model: Model, body: bytes) -> Prediction:
         with tempfile.NamedTemporaryFile(suffix=".csv") as file:
             file.write(body)
             file.flush()
-            table = read_table(file.name, "csv", context.settings.body_max_bytes)
-        _check_number(context, table.schema.rows)
-        return _find_predictor(context, model).predict_columns(table.columns)
+            predictor = _find_predictor(context, model)
+            table = read_table(file.name, "csv", context.settings.body_max_bytes, predictor.text_columns)
+        _check_number(context, table.n_rows)
+        return predictor.predict_columns(table.columns)
     except TableError as error:
         said = error.message if error.line is None else f"line {error.line}: {error.message}"
         raise Problem("unreadable-table", said) from None

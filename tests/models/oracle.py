@@ -40,6 +40,25 @@ class GivenDropout(nn.Module):
         return x * self.mask if self.training else x
 
 
+class Embedded(nn.Module):
+    """Replaces blocks of inputs by their products with tables, and lets the others pass."""
+
+    def __init__(self, blocks: tuple[tuple[int, int, int], ...], numbers: torch.Tensor) -> None:
+        super().__init__()
+        tables = numbers.split([n * size for _, n, size in blocks])
+        self.starts = [first for first, _, _ in blocks]
+        self.tables = nn.ParameterList(
+            nn.Parameter(table.view(n, size).clone()) for table, (_, n, size) in zip(tables, blocks, strict=True)
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        parts, place = [], 0
+        for start, table in zip(self.starts, self.tables, strict=True):
+            parts += [x[:, place:start], x[:, start : start + len(table)] @ table]
+            place = start + len(table)
+        return torch.cat([*parts, x[:, place:]], dim=1)
+
+
 def hash_numbers(keys: list[int], step: int, layer: int, n: int) -> np.ndarray:
     """The numbers behind n dropout decisions, in whole numbers of any length cut to 32 bits."""
 
@@ -62,7 +81,8 @@ class Twin:
     job_seed: int
 
     def __post_init__(self) -> None:
-        self.layout = Layout.of(self.hyper, self.data.x_train.shape[1], self.data.n_outputs)
+        embedding = self.data.embedding
+        self.layout = Layout.of(self.hyper, self.data.x_train.shape[1], self.data.n_outputs, embedding)
         flat = torch.from_numpy(self.layout.unpack(self.layout.draw(self.seed, self.hyper)))
         modules: list[nn.Module] = []
         for depth, (n_in, n_out) in enumerate(pairwise(self.layout.widths)):
@@ -72,6 +92,8 @@ class Twin:
             modules.append(linear)
             if depth < len(self.layout.widths) - 2:
                 modules += [ACTIVATIONS[self.hyper.activation](), GivenDropout()]
+        if embedding:
+            modules.insert(0, Embedded(embedding.blocks, flat))
         self.net = nn.Sequential(*modules)
         self.optimizer = self._optimizer()
         self.schedulers = self._schedule()
@@ -178,4 +200,5 @@ class Twin:
         """All numbers in the order of a LaneState."""
         linear = [m for m in self.net if isinstance(m, nn.Linear)]
         parts = [p for m in linear for p in (m.weight.detach().numpy().T.ravel(), m.bias.detach().numpy())]
-        return np.concatenate(parts)
+        tables = [table.detach().numpy().ravel() for m in self.net if isinstance(m, Embedded) for table in m.tables]
+        return np.concatenate([*parts, *tables])

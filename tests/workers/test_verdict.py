@@ -54,12 +54,13 @@ def test_the_ensemble_scores_what_it_says_and_better_than_the_winner() -> None:
     fact = sink.stored.ensemble
     assert fact is not None
     predictor = Predictor.from_package(fact.package)
-    outputs = predictor.predict_inputs(started.prepared.data.x_valid)
+    data = started.prepared.job_data
+    outputs = predictor.outputs(data.part(data.folds[0].valid))
     for name in started.job.metrics:
         assert fact.metrics[name] == pytest.approx(evaluate(name, truth_of(started), outputs), rel=1e-9)
     assert fact.objective < winner_of(sink).objective
     assert fact.test_metrics is not None
-    assert started.prepared.x_test is not None
+    assert started.prepared.test_columns is not None
     assert started.prepared.y_test is not None
     scored = predictor.evaluate(started.prepared.test_columns, started.prepared.y_test, started.job.metrics)
     assert scored == fact.test_metrics

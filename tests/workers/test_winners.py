@@ -45,7 +45,7 @@ def test_a_stored_network_scores_what_its_best_epoch_scored(scheduler: str) -> N
     started = pair_race("random", scheduler)
     data = started.prepared.job_data
     valid = data.folds[0].valid
-    columns = {name: column[valid] for name, column in data.columns.items()}
+    columns = data.part(valid)
     for fact in finished(started).stored.models.values():
         predictor = Predictor.from_package(fact.package)
         scored = predictor.evaluate(columns, data.labels[valid], started.job.metrics)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import io
 import itertools
 import json
@@ -9,7 +10,9 @@ import math
 import subprocess
 import sys
 import zipfile
+from datetime import UTC, datetime
 from pathlib import Path
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -24,15 +27,15 @@ from models.prepare import Prepared, PrepareRequest, prepare
 from models.schema import FractionPart, Holdout
 from models.table import Table
 
-KINDS = {"age": "numeric", "city": "categorical", "flag": "boolean"}
+KINDS = {"age": "numeric", "city": "categorical", "flag": "boolean", "day": "date"}
 ROWS: list[dict[str, Any]] = [
-    {"age": 31, "city": "Oslo", "flag": True},
-    {"age": None, "city": None, "flag": False},
-    {"age": -2.5, "city": "nowhere", "flag": None},
+    {"age": 31, "city": "Oslo", "flag": True, "day": "2020-02-29"},
+    {"age": None, "city": None, "flag": False, "day": None},
+    {"age": -2.5, "city": "nowhere", "flag": None, "day": "2020-12-31T23:30:00.5-02:00"},
 ]
 
 
-def make_prepared(task: Task = "regression") -> Prepared:
+def make_prepared(task: Task = "regression", **encoding: Any) -> Prepared:
     rng = np.random.default_rng(1)
     age = rng.normal(40, 10, 60)
     city = rng.choice(["Oslo", "Rome", "Bonn"], 60).astype(object)
@@ -42,9 +45,12 @@ def make_prepared(task: Task = "regression") -> Prepared:
         "binary": {"rent": np.where(age > 40, "high", "low").astype(object)},
         "multiclass": {"rent": np.digitize(age, [35, 45]).astype(np.float64)},
     }[task]
-    table = Table({"age": np.where(np.arange(60) % 7 == 0, np.nan, age), "city": city, "flag": flag, **targets})
-    city[::5] = None
-    return prepare(table, PrepareRequest(KINDS, list(targets), task, FractionPart(), Holdout()))
+    day = np.datetime64("2019-11-30", "us") + rng.integers(0, 500 * 86_400, 60).astype("timedelta64[s]")
+    age_given = np.where(np.arange(60) % 7 == 0, np.nan, age)
+    table = Table({"age": age_given, "city": city, "flag": flag, "day": day, **targets})
+    city[::5], day[::4] = None, np.datetime64("NaT")
+    hyper = Hyperparameters(**encoding)
+    return prepare(table, PrepareRequest(KINDS, list(targets), task, FractionPart(), Holdout(), hyper=hyper))
 
 
 def make_layers(prepared: Prepared, widths: tuple[int, ...]) -> Layers:
@@ -55,24 +61,66 @@ def make_layers(prepared: Prepared, widths: tuple[int, ...]) -> Layers:
 
 
 def make_package(task: Task = "regression", widths: tuple[int, ...] = (6, 5), **more: Any) -> bytes:
-    prepared = make_prepared(task)
+    prepared = make_prepared(task, **more)
     hyper = Hyperparameters(hidden_layers=len(widths), units=widths or 1, **more)
     return write_package(make_layers(prepared, widths), hyper, prepared, {"metrics": {"r2": 0.5, "bad": math.nan}})
 
 
 def encode(features: list[dict[str, Any]], row: dict[str, Any]) -> list[float]:
-    numbers = []
+    numbers: list[float] = []
     for feature in features:
         value = row[feature["name"]]
         if feature["kind"] == "numeric":
-            filled = feature["median"] if value is None else value
-            numbers.append((filled - feature["mean"]) / feature["scale"] if feature["scale"] else 0.0)
+            numbers += encode_number(feature, value)
+        elif feature["kind"] == "date":
+            numbers += encode_date(feature, value)
         else:
             text = {True: "true", False: "false"}[value] if isinstance(value, bool) else value
             numbers += [float(text == category) for category in feature["categories"]]
         if feature["indicator"]:
             numbers.append(float(value is None))
     return numbers
+
+
+def encode_number(card: dict[str, Any], value: float | None) -> list[float]:
+    x = card["fill"] if value is None else value
+    s = 0.0
+    if card["scale"]:
+        s = spread(card["quantiles"], x) if card["quantiles"] else (x - card["center"]) / card["scale"]
+        s = s / math.sqrt(1 + (s / 3) ** 2) if card["smooth"] else s
+        s = min(max(s, -card["clip"]), card["clip"]) if card["clip"] else s
+    if card["frequencies"]:
+        return [f(2 * math.pi * c * s) for f in (math.sin, math.cos) for c in card["frequencies"]]
+    pieces = [(s - left) / (right - left) for left, right in itertools.pairwise(card["edges"])]
+    pieces = [piece if i == 0 else max(piece, 0.0) for i, piece in enumerate(pieces)]
+    return [piece if i == len(pieces) - 1 else min(piece, 1.0) for i, piece in enumerate(pieces)] or [s]
+
+
+def spread(q: list[float], x: float) -> float:
+    least, last = 1e-7 - 2**-52, len(q) - 1
+    if x < q[0] + 1e-7 or x > q[-1] - 1e-7:
+        p = 0.0 if x < q[0] + 1e-7 else 1.0
+    else:
+        below, above = bisect.bisect_right(q, x) - 1, bisect.bisect_left(q, x)
+        inside = (x - q[below]) / (q[above] - q[below]) if above > below else 0.0
+        p = (below + inside) / last if above > below else (below + above) / 2 / last
+    return NormalDist().inv_cdf(min(max(p, least), 1 - least))
+
+
+def encode_date(card: dict[str, Any], text: str | None) -> list[float]:
+    if text is None:
+        return encode_number(card["trend"], None) + [0.0] * 2 * len(card["cycles"])
+    date = datetime.fromisoformat(text)
+    date = date.astimezone(UTC) if date.tzinfo else date.replace(tzinfo=UTC)
+    seconds = (date - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds()
+    places = {
+        "month": (date.month - 1) / 12,
+        "weekday": date.weekday() / 7,
+        "day_of_year": (date - datetime(date.year, 1, 1, tzinfo=UTC)).days / 366,
+        "hour": seconds % 86400 / 86400,
+    }
+    angles = [2 * math.pi * places[cycle] for cycle in card["cycles"]]
+    return encode_number(card["trend"], seconds / 86400) + [f(a) for a in angles for f in (math.sin, math.cos)]
 
 
 ACTIVATIONS = {
@@ -126,11 +174,31 @@ def follow(card: dict[str, Any], tensors: dict[str, Any], row: dict[str, Any]) -
 @pytest.mark.parametrize("task", ["regression", "binary", "multiclass"])
 def test_predictions_can_be_recomputed_from_the_package_alone(task: Task, activation: str) -> None:
     package = make_package(task, activation=activation)
+    assert_equal_by_hand(package, task)
+
+
+ENCODINGS: list[dict[str, Any]] = [
+    {"numeric_scaling": "robust"},
+    {"numeric_scaling": "robust_smooth", "numeric_clip": 1.5},
+    {"numeric_scaling": "quantile"},
+    {"numeric_scaling": "quantile", "numeric_embedding": "piecewise_linear", "embedding_bins": 4},
+    {"numeric_embedding": "piecewise_linear", "missing": "mean", "missing_indicator": False},
+    {"numeric_embedding": "periodic", "embedding_frequencies": 3, "frequency_scale": 1.0},
+    {"max_categories": 2},
+]
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS, ids=str)
+def test_every_encoding_can_be_recomputed_from_the_package_alone(encoding: dict[str, Any]) -> None:
+    assert_equal_by_hand(make_package(**encoding), "regression")
+
+
+def assert_equal_by_hand(package: bytes, task: Task) -> None:
     prediction = Predictor.from_package(package).predict(ROWS)
     given = prediction.values if task == "regression" else prediction.probabilities
     assert given is not None
     expected = [predict_by_hand(package, row) for row in ROWS]
-    np.testing.assert_allclose(given, expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(given, expected, rtol=1e-5, atol=1e-5)
 
 
 def test_a_network_without_hidden_layers_is_a_linear_model() -> None:
@@ -186,7 +254,10 @@ def test_answers_have_the_shape_of_the_api() -> None:
 def test_extra_columns_are_named_once_and_targets_are_no_surprise() -> None:
     predictor = Predictor.from_package(make_package())
     rows = [{**row, "zzz": 1, "note": "x", "rent": 3} for row in ROWS]
-    assert predictor.predict(rows).warnings == ["not used by this model: note, zzz"]
+    assert predictor.predict(rows).warnings == [
+        "not used by this model: note, zzz",
+        "city: this model does not know 'nowhere'",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -199,6 +270,9 @@ def test_extra_columns_are_named_once_and_targets_are_no_surprise() -> None:
         ({"city": ["Oslo"]}, "rows[1].city", "a text, a number or null"),
         ({"flag": "maybe"}, "rows[1].flag", "true, false or null"),
         ({"flag": 1}, "rows[1].flag", "true, false or null"),
+        ({"day": "31.01.2020"}, "rows[1].day", "'31.01.2020' is given, a date as in"),
+        ({"day": "2020-02-30"}, "rows[1].day", "a date as in"),
+        ({"day": 20200131}, "rows[1].day", "a date as in"),
     ],
 )
 def test_a_value_of_the_wrong_type_is_refused_by_its_path(change: dict[str, Any], path: str, message: str) -> None:
@@ -211,7 +285,7 @@ def test_a_value_of_the_wrong_type_is_refused_by_its_path(change: dict[str, Any]
 def test_a_missing_column_is_refused_and_no_rows_are_too() -> None:
     predictor = Predictor.from_package(make_package())
     with pytest.raises(PredictError, match="'city' is missing") as caught:
-        predictor.predict([{"age": 1, "flag": True}])
+        predictor.predict([{"age": 1, "flag": True, "day": None}])
     assert caught.value.path == "rows[0].city"
     with pytest.raises(PredictError, match="at least one"):
         predictor.predict([])
@@ -223,11 +297,15 @@ def test_columns_and_rows_get_the_same_answer() -> None:
     predictor = Predictor.from_package(make_package())
     columns = {name: np.array([row[name] for row in ROWS], dtype=object) for name in KINDS}
     columns["age"] = np.array([31, np.nan, -2.5])
+    texts = predictor.predict_columns(columns).values
+    columns["day"] = np.array(["2020-02-29", "NaT", "2021-01-01T01:30:00.5"], dtype="datetime64[us]")
+    np.testing.assert_array_equal(predictor.predict_columns(columns).values, texts)
     np.testing.assert_array_equal(predictor.predict_columns(columns).values, predictor.predict(ROWS).values)
 
 
 def test_a_column_of_truth_values_takes_no_numbers() -> None:
     columns = {"age": np.array([1.0]), "city": np.array([None], dtype=object), "flag": np.array([1.0])}
+    columns["day"] = np.array(["NaT"], dtype="datetime64[us]")
     with pytest.raises(PredictError) as caught:
         Predictor.from_package(make_package()).predict_columns(columns)
     assert caught.value.path == "rows[0].flag"
@@ -246,6 +324,26 @@ def test_categories_that_look_like_numbers_are_found_again_in_a_csv_file(tmp_pat
         expected = predictor.predict([{"code": code}]).values
         np.testing.assert_array_equal(predictor.predict_columns(columns).values, expected)
         assert expected != predictor.predict([{"code": "never seen"}]).values
+
+
+def test_a_package_of_the_first_format_is_read_as_before() -> None:
+    old = io.BytesIO()
+    feature = {"kind": "numeric", "name": "x", "median": 2.0, "mean": 3.0, "scale": 0.5, "indicator": True}
+    card = {
+        "format_version": 1,
+        "task": "regression",
+        "classes": None,
+        "targets": [{"name": "y", "mean": 10.0, "scale": 2.0}],
+        "architecture": {"widths": [], "activation": "relu"},
+        "preprocessing": {"features": [feature]},
+    }
+    tensors = {"layers.0.weight": np.array([[1], [5]], np.float32), "layers.0.bias": np.array([1], np.float32)}
+    with zipfile.ZipFile(old, "w") as archive:
+        archive.writestr("card.json", json.dumps(card))
+        archive.writestr("model.safetensors", safetensors.numpy.save(tensors))
+    values = Predictor.from_package(old.getvalue()).predict([{"x": 4}, {"x": None}]).values
+    assert values is not None
+    assert values.tolist() == [[2 * 3 + 10], [2 * (-2 + 5 + 1) + 10]]
 
 
 def test_test_rows_are_scored_in_raw_units_by_the_predictor_that_users_get() -> None:
