@@ -17,6 +17,7 @@ from safetensors.numpy import load
 from models.activations import ACTIVATIONS, logistic, softmax
 from models.evaluate import evaluate
 from models.lanes import Layers, Task
+from models.normalisation import normalise_rows
 from models.preprocess import CategoricalFeature, Preprocessor, Target
 from models.rows import PredictError, read_columns, read_rows
 from models.table import Column
@@ -25,6 +26,8 @@ __all__ = ["PackageError", "PredictError", "Prediction", "Predictor"]
 
 FORMAT_VERSION = 1
 CHUNK_ROWS = 8192
+LAYER_PARTS = ("weight", "bias", "scale", "shift")
+"""Of each layer, in the order of `models.lanes.Layers`; the last two are there with layer normalisation."""
 
 
 class PackageError(ValueError):
@@ -91,7 +94,8 @@ class Predictor:
             given = card.get("format_version")
             raise PackageError(f"the package has format version {given!r}; version {FORMAT_VERSION} can be read")
         n_layers = len(card["architecture"]["widths"]) + 1
-        layers = [(tensors[f"layers.{i}.weight"], tensors[f"layers.{i}.bias"]) for i in range(n_layers)]
+        names = [[f"layers.{i}.{part}" for part in LAYER_PARTS] for i in range(n_layers)]
+        layers = [tuple(tensors[name] for name in parts if name in tensors) for parts in names]
         return cls(card=card, layers=layers, preprocessor=Preprocessor.from_card(card["preprocessing"]))
 
     @property
@@ -157,8 +161,9 @@ class Predictor:
         """Compute in float64, so that anyone's numpy gets the same answer whatever the order of its sums."""
         activate = ACTIVATIONS[self.card["architecture"]["activation"]]
         h = x.astype(np.float64)
-        for weight, bias in self.layers[:-1]:
-            h = activate(h @ weight + bias)
+        for weight, bias, *norm in self.layers[:-1]:
+            z = h @ weight + bias
+            h = activate(normalise_rows(z, *norm) if norm else z)
         weight, bias = self.layers[-1]
         answer: NDArray[np.float64] = h @ weight + bias
         return answer

@@ -23,6 +23,7 @@ class Stored:
     snapshots: dict[int, SnapshotFact] = field(default_factory=dict)
     models: dict[int, ModelFact] = field(default_factory=dict)
     journal: list[JournalFact] = field(default_factory=list)
+    notes: list[tuple[str, str, int | None]] = field(default_factory=list)
     n_rounds: int = 0
 
     def copy(self) -> Stored:
@@ -38,7 +39,6 @@ class MemorySink:
         self._keep, self._sign = keep, -1 if maximize else 1
         self.stored, self._open = Stored(), Stored()
         self.n_told = 0
-        self.notes: list[tuple[str, str]] = []
 
     def trial(self, fact: TrialFact) -> None:
         self.n_told += 1
@@ -74,7 +74,7 @@ class MemorySink:
         pass
 
     def note(self, code: str, message: str, trial: int | None = None) -> None:
-        self.notes.append((code, message))
+        self._open.notes.append((code, message, trial))
 
     def round_ended(self, round_number: int) -> None:
         if round_number == self.lose_at:

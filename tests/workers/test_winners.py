@@ -52,6 +52,25 @@ def test_a_stored_network_scores_what_its_best_epoch_scored(scheduler: str) -> N
         assert math.isclose(scored["r2"], fact.metrics["r2"], rel_tol=1e-4)
 
 
+NORMALISED = {
+    "learning_rate": {"type": "float", "low": 1e-3, "high": 0.3, "log": True},
+    "normalisation": {"type": "choice", "values": ["batch", "layer"]},
+}
+
+
+@pytest.mark.parametrize("scheduler", ["asha", "pbt"])
+def test_a_stored_normalised_network_scores_what_its_best_epoch_scored(scheduler: str) -> None:
+    """With the running statistics of that epoch, whether it was at hand or was trained again."""
+    started = pair_race("random", scheduler, space=NORMALISED)
+    data = started.prepared.data
+    truth = data.y_valid * data.target_scale + data.target_mean
+    kept, remade = finished(started), finished(started, Miser("seat-0"))
+    assert remade.rows()["models"] == kept.rows()["models"]
+    for fact in kept.stored.models.values():
+        scored = Predictor.from_package(fact.package).evaluate(data.x_valid, truth, started.job.metrics)
+        assert math.isclose(scored["mean_squared_error"], fact.objective, rel_tol=1e-4)
+
+
 @pytest.mark.parametrize("scheduler", SCHEDULERS)
 def test_weights_that_were_remade_equal_those_that_were_kept(scheduler: str) -> None:
     started = pair_race("random", scheduler)
