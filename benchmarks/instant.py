@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from models.bundled import bundled_table
-from models.lanes import LaneReport, LaneStart, LaneState, Layers, PackData, PackSettings
+from models.hyper import Hyperparameters
+from models.lanes import LaneReport, LaneStart, LaneState, Layers, PackSettings, Views
 from models.numeric import numeric_class
 from models.prepare import prepare
 from workers.costs import ONE_BY_ONE, JobShape, LaneLoad
@@ -87,8 +88,8 @@ class InstantSeat:
     def revive(self, wait_seconds: float) -> bool:
         return True
 
-    def _open(self, data: PackData, settings: PackSettings) -> str:
-        self._shape = JobShape.of(data)
+    def _open(self, data: Views, settings: PackSettings) -> str:
+        self._shape = JobShape.of(data.view(Hyperparameters(), 0))
         return f"{numeric_class('cpu')}@{SOURCE_HASH}"
 
     def _start(self, starts: Sequence[LaneStart]) -> list[LaneReport]:

@@ -14,6 +14,7 @@ import numpy as np
 from safetensors.numpy import save
 
 from models.hyper import Hyperparameters
+from models.job_data import Encoder
 from models.lanes import Layers
 from models.predictor import FORMAT_VERSION, LAYER_PARTS, PackageError, PredictError, Prediction, Predictor
 from models.prepare import Prepared
@@ -24,13 +25,17 @@ _ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
 _OUTPUT_ACTIVATIONS = {"regression": "identity", "binary": "logistic", "multiclass": "softmax"}
 
 
-def write_package(layers: Layers, hyper: Hyperparameters, prepared: Prepared, facts: Mapping[str, Any]) -> bytes:
+def write_package(
+    layers: Layers, hyper: Hyperparameters, prepared: Prepared, facts: Mapping[str, Any], fold: int = 0
+) -> bytes:
     """Pack a model; equal arguments give equal bytes. `facts` (metrics, lineage, versions) are JSON, kept as given.
+    `fold` is the one that it was trained on.
 
     Raises: ValueError if the layers do not fit the data.
     """
-    card = _describe(layers, hyper, prepared, facts)
-    predictor = Predictor(card, layers, prepared.preprocessor)
+    encoder = prepared.job_data.encoder(hyper, fold)
+    card = _describe(layers, hyper, prepared, encoder, facts)
+    predictor = Predictor(card, layers, encoder.preprocessor)
     card["example"] = {"row": prepared.example, "answer": predictor.predict([prepared.example]).to_json()}
     files = {
         "README.txt": README.encode(),
@@ -40,10 +45,12 @@ def write_package(layers: Layers, hyper: Hyperparameters, prepared: Prepared, fa
     return _zip(files)
 
 
-def _describe(layers: Layers, hyper: Hyperparameters, prepared: Prepared, facts: Mapping[str, Any]) -> dict[str, Any]:
-    data = prepared.data
+def _describe(
+    layers: Layers, hyper: Hyperparameters, prepared: Prepared, encoder: Encoder, facts: Mapping[str, Any]
+) -> dict[str, Any]:
+    data = prepared.job_data
     shapes = [tuple(weight.shape) for weight, *_ in layers]
-    sizes = [prepared.preprocessor.n_inputs, *hyper.widths, data.n_outputs]
+    sizes = [encoder.preprocessor.n_inputs, *hyper.widths, data.n_outputs]
     expected = list(itertools.pairwise(sizes))
     if shapes != expected:
         raise ValueError(f"the weights have shapes {shapes}, the hyperparameters need {expected}")
@@ -55,7 +62,7 @@ def _describe(layers: Layers, hyper: Hyperparameters, prepared: Prepared, facts:
         "format_version": FORMAT_VERSION,
         "task": data.task,
         "classes": prepared.classes,
-        "targets": [target.model_dump() for target in prepared.targets],
+        "targets": [target.model_dump() for target in encoder.targets],
         "architecture": {
             "inputs": sizes[0],
             "widths": list(hyper.widths),
@@ -65,7 +72,7 @@ def _describe(layers: Layers, hyper: Hyperparameters, prepared: Prepared, facts:
             "output_activation": _OUTPUT_ACTIVATIONS[data.task],
         },
         "hyperparameters": hyper.model_dump(mode="json"),
-        "preprocessing": prepared.preprocessor.to_card(),
+        "preprocessing": encoder.preprocessor.to_card(),
         "facts": dict(facts),
     }
 

@@ -44,7 +44,7 @@ class Rows:
     def __init__(self, data: PackData, seed: int, device: torch.device, dtype: torch.dtype) -> None:
         self.seed, self.device, self.dtype = seed, device, dtype
         self.n_train, self.n_valid = len(data.x_train), len(data.x_valid)
-        self.task, self.n_outputs = data.task, data.n_outputs
+        self.task, self.n_inputs, self.n_outputs = data.task, data.x_train.shape[1], data.n_outputs
         self._x = self._load(_padded(data.x_train, self.n_train + 1))
         self._target = self._load(_padded(_targets(data, data.y_train), self.n_train + 1))
         chunk = min(VALIDATION_ROWS, round_up(self.n_valid, BATCH_MULTIPLE))

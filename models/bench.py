@@ -15,10 +15,11 @@ from models.live_lane import Lane
 from models.metrics import Judge
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Bench:
-    """`like` is an empty tensor of the pack's device and type."""
+    """The rows that some lanes see. `like` is an empty tensor of the pack's device and type."""
 
+    number: int
     rows: Rows
     judge: Judge
     like: Tensor

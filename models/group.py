@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
 
 import numpy as np
 import torch
@@ -75,7 +76,9 @@ class Group:
         for name, copy in self._undo.items():
             copy.copy_(self.buffers[name])
         try:
-            self._train()
+            self._loss_buffers.total.zero_()
+            for _ in self._steps():
+                pass
             losses = self._loss_buffers.epoch_loss()[: len(self.lanes)].cpu().numpy()
             return losses, self._score()
         except BaseException:
@@ -83,13 +86,26 @@ class Group:
                 self.buffers[name].copy_(copy)
             raise
 
-    def _train(self) -> None:
+    def losses_by_step(self, most: int) -> Tensor:
+        """Train every lane for the steps of one epoch, `most` of them at most, without a score.
+
+        Shapes: mean training loss of each step's batch before its step [S, K], float64.
+        """
+        losses = []
+        self._loss_buffers.total.zero_()
+        for share in islice(self._steps(), most):
+            losses.append(self._loss_buffers.epoch_loss()[: len(self.lanes)] / share)
+            self._loss_buffers.total.zero_()
+        return torch.stack(losses)
+
+    def _steps(self) -> Iterator[float]:
+        """Take the steps of one epoch, and yield each one's share of the epoch's rows when it is taken."""
         epoch, n_places = self.lanes[0].epoch, len(self._places)
         batches = self.bench.rows.epoch(epoch, self.batch_size)
         for rows, optimizer in self._optimizers:
-            optimizer.begin_epoch([lane.n_steps for lane in self._places[rows]], len(batches.shares))
+            n_taken = [lane.n_steps for lane in self._places[rows]]
+            optimizer.begin_epoch(n_taken, len(batches.shares), self.batch_size)
         self._masks.begin_epoch([lane.seed for lane in self._places if has_dropout(lane.hyper)], epoch)
-        self._loss_buffers.total.zero_()
         x = batches.x.unsqueeze(1).expand(-1, n_places, -1, -1)
         given = batches.target, batches.weight, batches.shares, batches.counts
         steps = zip(x, x.transpose(2, 3), *given, strict=True)
@@ -100,6 +116,7 @@ class Group:
             self._trained.backward(transposed, place)
             for _, optimizer in self._optimizers:
                 optimizer.step(step)
+            yield share
 
     def _score(self) -> NDArray[np.float64]:
         size = self._judged.batch_rows

@@ -19,9 +19,10 @@ ADAMS = ["adam", "adamw", "nadam"]
 Units = Annotated[int, Field(ge=1, le=65_536)]
 
 
-def _facts(*, mutable: bool, needs: dict[str, Any] | None = None) -> dict[str, Any]:
-    """`mutable`: PBT may change it while a lane trains. `needs`: it means something only under this condition."""
-    return {"mutable": mutable, "needs": needs or {}}
+def _facts(*, mutable: bool, needs: dict[str, Any] | None = None, encodes: bool = False) -> dict[str, Any]:
+    """`mutable`: PBT may change it while a lane trains. `needs`: it means something only under this condition.
+    `encodes`: it decides what numbers a network is shown, so lanes that differ in it do not share their rows."""
+    return {"mutable": mutable, "needs": needs or {}, "encodes": encodes}
 
 
 class Hyperparameters(BaseModel):
@@ -167,6 +168,14 @@ class Hyperparameters(BaseModel):
     batch_size: int = Field(
         default=32, ge=1, le=65_536, description="Rows per step.", json_schema_extra=_facts(mutable=False)
     )
+    rate_batch_size: int = Field(
+        default=0,
+        ge=0,
+        le=65_536,
+        description="Batch size that learning_rate is meant for; the rate grows in proportion to the batch. 0 takes"
+        " learning_rate as it is.",
+        json_schema_extra=_facts(mutable=False),
+    )
 
     @model_validator(mode="after")
     def _fits_together(self) -> Hyperparameters:
@@ -180,3 +189,19 @@ class Hyperparameters(BaseModel):
         if isinstance(self.units, int):
             return SHAPES[self.shape](self.units, self.hidden_layers)
         return self.units[: self.hidden_layers]
+
+    def rate(self, batch_size: int) -> float:
+        """Learning rate for steps of so many rows: linear scaling. Source: Goyal et al. 2017, 2.1."""
+        return self.learning_rate * batch_size / self.rate_batch_size if self.rate_batch_size else self.learning_rate
+
+    @property
+    def encoding(self) -> tuple[Any, ...]:
+        """Values of the hyperparameters that decide what numbers a network is shown."""
+        return tuple(getattr(self, name) for name in _ENCODING)
+
+
+def _encodes(extra: Any) -> bool:
+    return isinstance(extra, dict) and bool(extra["encodes"])
+
+
+_ENCODING = [name for name, field in Hyperparameters.model_fields.items() if _encodes(field.json_schema_extra)]

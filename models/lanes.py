@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,9 +18,22 @@ Layers = list[tuple[NDArray[np.float32], ...]]
 in order. Batch normalisation is part of weight and bias."""
 
 
+class Views(Protocol):
+    """The data of a job as lanes see them: one `PackData` for each fold and each way to encode."""
+
+    def view_key(self, hyper: Hyperparameters, fold: int) -> Hashable:
+        """Lanes with the same key see the same rows."""
+
+    def view(self, hyper: Hyperparameters, fold: int) -> PackData:
+        """Encode the rows of a fold.
+
+        Raises: ValueError where they cannot be encoded as the hyperparameters ask.
+        """
+
+
 @dataclass(frozen=True)
 class PackData:
-    """Preprocessed rows of one job, the same for all its lanes.
+    """Preprocessed rows, the same for all lanes of one fold that encode alike; by itself, all the data of a job.
 
     Shapes: x_* [N, D] float32. y_*: regression [N, C] float32, standardised with target_mean and target_scale [C];
     binary and multiclass [N] int64 class indices. C is 1 for binary, the number of classes for multiclass.
@@ -33,6 +47,14 @@ class PackData:
     y_valid: NDArray[np.float32] | NDArray[np.int64]
     target_mean: NDArray[np.float64] = field(default_factory=lambda: np.zeros(1))
     target_scale: NDArray[np.float64] = field(default_factory=lambda: np.ones(1))
+
+    def view_key(self, hyper: Hyperparameters, fold: int) -> Hashable:
+        """See `Views`."""
+        return ()
+
+    def view(self, hyper: Hyperparameters, fold: int) -> PackData:
+        """See `Views`."""
+        return self
 
 
 @dataclass(frozen=True)
@@ -65,6 +87,7 @@ class LaneStart:
     `state` None means fresh weights from `seed`. `sequence` is the number of reports its trial has already made,
     `best_value` and `n_since_best` its early-stopping memory, which belongs to the trial and survives an exploit.
     A live lane that is started again keeps its best weights; a new one has `best`, which it brings along if it moves.
+    `fold` says which rows it trains on.
     """
 
     lane: int
@@ -75,6 +98,7 @@ class LaneStart:
     best_value: float | None = None
     n_since_best: int = 0
     best: Layers | None = None
+    fold: int = 0
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,7 @@ class Lane:
     earlier_best: Layers | None = None
     outcome: Outcome | None = None
     group: Trained | None = None
+    fold: int = 0
 
     @property
     def state_names(self) -> tuple[str, ...]:
@@ -83,7 +84,7 @@ class Lane:
     def leave(self) -> LaneStart:
         """Give all that it takes to go on elsewhere as if it had never left."""
         memory = self.sequence, self.best_value, self.n_since_best, self.best_layers()
-        return LaneStart(self.number, self.hyper, self.seed, self.save(), *memory)
+        return LaneStart(self.number, self.hyper, self.seed, self.save(), *memory, self.fold)
 
     def settle(self) -> None:
         """Move out of a group into rows of its own, so that the group's buffers can go."""
@@ -103,7 +104,7 @@ def admit(start: LaneStart, layout: Layout, like: Tensor) -> Lane:
 
     Raises: ValueError if the state does not fit the hyperparameters.
     """
-    lane = Lane(start.lane, start.hyper, start.seed, layout, start.sequence)
+    lane = Lane(start.lane, start.hyper, start.seed, layout, start.sequence, fold=start.fold)
     lane.best_value, lane.n_since_best, lane.earlier_best = start.best_value, start.n_since_best, start.best
     if start.state is None:
         arrays = {PARAMETERS: layout.draw(start.seed, start.hyper), RUNNING: layout.first_running()}

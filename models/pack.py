@@ -6,9 +6,10 @@ place, or how calls cut the epochs: one MLP alone is a pack of one. The arithmet
 
 from __future__ import annotations
 
+import itertools
 import math
 import traceback
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
@@ -20,16 +21,19 @@ from models.capacity import bytes_available, bytes_needed, check_capacity
 from models.cpu import HAS_COMPILER
 from models.group import Group
 from models.hyper import Hyperparameters
-from models.lanes import LaneError, LaneReport, LaneStart, LaneState, Layers, PackData, PackSettings, Task
+from models.lanes import LaneError, LaneReport, LaneStart, LaneState, Layers, PackData, PackSettings, Task, Views
 from models.layout import Layout
 from models.lineup import sort_key
 from models.live_lane import Lane, admit, keep_best
 from models.metrics import METRICS, Judge
+from models.range_test import Floats, Sweep
+from models.sweep import sweep_rates
 
 if HAS_COMPILER:
     from models.cpu.engine import LANES_AT_ONCE, LaneByLane, Room, serves
 
-GroupKey = tuple[int, int, tuple[int, ...]]
+GroupKey = tuple[int, int, int, tuple[int, ...]]
+IDLE_BENCHES = 16
 
 
 class Pack:
@@ -37,19 +41,18 @@ class Pack:
 
     def __init__(
         self,
-        data: PackData,
+        data: Views,
         settings: PackSettings,
         device: str = "cpu",
         dtype: torch.dtype = torch.float32,
         kernels: bool = HAS_COMPILER,
     ) -> None:
         self.settings, self._device = settings, torch.device(device)
-        self._n_inputs, self._n_outputs = data.x_train.shape[1], data.n_outputs
-        rows = Rows(data, settings.seed, self._device, dtype)
-        judge = Judge(data, settings.metrics, self._device)
-        self._bench = Bench(rows, judge, torch.empty(0, device=self._device, dtype=dtype))
+        self._data, self._like = data, torch.empty(0, device=self._device, dtype=dtype)
+        self._benches: dict[Hashable, Bench] = {}
+        self._numbers = itertools.count()
         compiled = kernels and self._device.type == "cpu"
-        self._room = Room(self._bench.like.numpy().dtype) if compiled else None
+        self._room = Room(self._like.numpy().dtype) if compiled else None
         self._lanes: dict[int, Lane] = {}
         self._shortage: str | None = None
 
@@ -58,12 +61,11 @@ class Pack:
         available, reports = bytes_available(self._device), []
         for start in starts:
             before = self._lanes.get(start.lane)
-            needed = self.bytes_needed(start.hyper)
             if before is not None and before.rows:
-                needed -= self.bytes_needed(before.hyper)  # it makes room for itself
-            lane, error = self._build(start, needed, available)
+                available += self.bytes_needed(before.hyper, before.fold)  # it makes room for itself
+            lane, error = self._build(start, available)
             if error is None:
-                available -= needed
+                available -= self.bytes_needed(start.hyper, start.fold)
             else:
                 reports.append(lane.fail(error, len(self.settings.metrics)))
             if before is not None:
@@ -72,14 +74,16 @@ class Pack:
             self._lanes[start.lane] = lane
         return sorted(reports, key=_order)
 
-    def _build(self, start: LaneStart, needed: int, available: int) -> tuple[Lane, LaneError | None]:
+    def _build(self, start: LaneStart, available: int) -> tuple[Lane, LaneError | None]:
         """Return the lane, or an empty one and the reason why it could not be built."""
-        layout = self._layout(start.hyper)
+        layout = Layout(())
         try:
+            layout = self._layout(start.hyper, start.fold)
+            needed = self.bytes_needed(start.hyper, start.fold)
             check_capacity(needed, available, f"a network of widths {layout.widths}")
-            return admit(start, layout, self._bench.like), None
+            return admit(start, layout, self._like), None
         except Exception as error:  # whatever is wrong with one lane, the others of this call must start
-            lane = Lane(start.lane, start.hyper, start.seed, layout, start.sequence)
+            lane = Lane(start.lane, start.hyper, start.seed, layout, start.sequence, fold=start.fold)
             lane.epoch = start.state.epoch if start.state else 0
             return lane, _lane_error(error)
 
@@ -99,6 +103,17 @@ class Pack:
                     reports += self._train_epoch(lanes)
             left = {lane: n - 1 for lane, n in left.items()}
         return sorted(reports, key=_order)
+
+    def sweep(
+        self, hyper: Hyperparameters, sweep: Sweep, turn: Callable[[], AbstractContextManager[None]] = nullcontext
+    ) -> Floats:
+        """Run the steps of a range test on networks of its own; see models.sweep.
+
+        Raises: OutOfDeviceMemory, and what an op or `turn` raises.
+        """
+        needed = len(sweep.seeds) * self.bytes_needed(hyper)
+        check_capacity(needed, bytes_available(self._device), "a range test")
+        return sweep_rates(self._bench(hyper, 0), self._layout(hyper, 0), hyper, sweep, turn)
 
     def save(self, lanes: Iterable[int]) -> dict[int, LaneState]:
         """Copy the states of lanes, ready for a LaneStart here or elsewhere."""
@@ -127,14 +142,37 @@ class Pack:
         shortage, self._shortage = self._shortage, None
         return shortage
 
-    def bytes_needed(self, hyper: Hyperparameters) -> int:
-        """Estimate the bytes on the device that a lane takes while it trains, from above."""
-        itemsize = self._bench.like.element_size()
-        rows = self._bench.rows
-        return bytes_needed(hyper, self._layout(hyper), (rows.n_train, rows.n_valid), itemsize)
+    def bytes_needed(self, hyper: Hyperparameters, fold: int = 0) -> int:
+        """Estimate the bytes on the device that a lane takes while it trains, from above.
 
-    def _layout(self, hyper: Hyperparameters) -> Layout:
-        return Layout.of(hyper, self._n_inputs, self._n_outputs)
+        Raises: ValueError where the rows cannot be encoded as the hyperparameters ask.
+        """
+        rows = self._bench(hyper, fold).rows
+        sizes = rows.n_train, rows.n_valid
+        return bytes_needed(hyper, self._layout(hyper, fold), sizes, self._like.element_size())
+
+    def _layout(self, hyper: Hyperparameters, fold: int) -> Layout:
+        rows = self._bench(hyper, fold).rows
+        return Layout.of(hyper, rows.n_inputs, rows.n_outputs)
+
+    def _bench(self, hyper: Hyperparameters, fold: int) -> Bench:
+        """Return the rows that such lanes see; those that nobody has seen for long are forgotten."""
+        key = self._data.view_key(hyper, fold)
+        if key not in self._benches:
+            self._forget_benches()
+            data = self._data.view(hyper, fold)
+            rows = Rows(data, self.settings.seed, self._device, self._like.dtype)
+            judge = Judge(data, self.settings.metrics, self._device)
+            self._benches[key] = Bench(next(self._numbers), rows, judge, self._like)
+        return self._benches[key]
+
+    def _bench_of(self, lane: Lane) -> Bench:
+        return self._bench(lane.hyper, lane.fold)
+
+    def _forget_benches(self) -> None:
+        if len(self._benches) >= IDLE_BENCHES:
+            used = {self._data.view_key(lane.hyper, lane.fold) for lane in self._lanes.values()}
+            self._benches = {key: bench for key, bench in self._benches.items() if key in used}
 
     def _lane(self, number: int) -> Lane:
         if number not in self._lanes:
@@ -149,14 +187,15 @@ class Pack:
         groups = []
         for key in sorted(found):
             alike = found[key]
-            size = len(alike) if key[2] else LANES_AT_ONCE
+            size = len(alike) if key[-1] else LANES_AT_ONCE
             groups += [alike[first : first + size] for first in range(0, len(alike), size)]
         return groups
 
     def _key(self, lane: Lane) -> GroupKey:
         """Lanes with the same key may be trained at once; one after another, they need not have the same widths."""
         shape = () if self._is_solo(lane) else lane.layout.pack_key
-        return self._bench.batch_size(lane), lane.epoch, shape
+        bench = self._bench_of(lane)
+        return bench.number, bench.batch_size(lane), lane.epoch, shape
 
     def _is_solo(self, lane: Lane) -> bool:
         return self._room is not None and serves(lane.hyper)
@@ -190,14 +229,14 @@ class Pack:
         if group is not None and group.lanes == lanes:
             return group
         _dissolve(lanes)
-        needed = sum(self.bytes_needed(lane.hyper) for lane in lanes)
+        needed = sum(self.bytes_needed(lane.hyper, lane.fold) for lane in lanes)
         check_capacity(needed, bytes_available(self._device), f"training {len(lanes)} lanes as one")
         if self._room is not None and self._is_solo(lanes[0]):
-            return LaneByLane(lanes, self._bench, self._room)
-        return Group(lanes, self._bench)
+            return LaneByLane(lanes, self._bench_of(lanes[0]), self._room)
+        return Group(lanes, self._bench_of(lanes[0]))
 
     def _report(self, group: Trained, losses: list[float], scores: list[list[float]]) -> list[LaneReport]:
-        n_steps = -(-self._bench.rows.n_train // group.batch_size)
+        n_steps = -(-self._bench_of(group.lanes[0]).rows.n_train // group.batch_size)
         reports, improved = [], []
         for lane, loss, values in zip(group.lanes, losses, scores, strict=True):
             lane.epoch, lane.n_steps, lane.sequence = lane.epoch + 1, lane.n_steps + n_steps, lane.sequence + 1

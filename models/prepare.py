@@ -1,19 +1,23 @@
-"""A table and a job's wishes to the data of its packs: rows dropped, split, encoded. No file formats, no networks."""
+"""A table and a job's wishes to the data of its packs: rows dropped and split. No file formats, no networks."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models.hyper import Hyperparameters
+from models.job_data import Encoder, Fold, JobData, NoFeatureError, TargetError
 from models.lanes import PackData, Task
-from models.preprocess import FeatureError, Preprocessor, Target, fit_preprocessor, standard_units, to_numbers
+from models.preprocess import FeatureError, Preprocessor, Target, to_numbers
 from models.schema import ColumnPart, FractionPart, Holdout, Kfold
 from models.split import Parts, Rows, SplitError, SplitSettings, split_rows
 from models.table import Column, Table, distinct_values, missing_mask, plain_value
+
+DEFAULTS = Hyperparameters()
 
 
 class PrepareError(ValueError):
@@ -41,23 +45,42 @@ class PrepareRequest:
 class Prepared:
     """The data of a job's packs, the test rows kept apart, and what a model's card must tell.
 
-    Shapes: x_test [N, D]. y_test: regression [N, C] float64 in raw units, else [N] class indices. Both None without
-    a test part. `classes` are JSON values in the order of their indices. `example` is the first training row, raw.
+    Shapes: test_columns [N] each. y_test: regression [N, C] float64 in raw units, else [N] class indices. Both None
+    without a test part. `classes` are JSON values in the order of their indices. `example` is the first training row,
+    raw.
     """
 
-    data: PackData
-    preprocessor: Preprocessor
-    targets: list[Target]
-    x_test: NDArray[np.float32] | None
+    job_data: JobData
+    test_columns: dict[str, Column] | None
     y_test: NDArray[np.float64] | NDArray[np.int64] | None
     classes: list[Any] | None
     example: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
     @property
+    def data(self) -> PackData:
+        """Encode the first fold as the defaults ask."""
+        return self.job_data.view(DEFAULTS, 0)
+
+    @property
+    def preprocessor(self) -> Preprocessor:
+        """What the defaults ask for, fitted on the first fold."""
+        return self.job_data.encoder(DEFAULTS, 0).preprocessor
+
+    @property
+    def targets(self) -> list[Target]:
+        """The targets with the units that the defaults ask for, fitted on the first fold."""
+        return self.job_data.encoder(DEFAULTS, 0).targets
+
+    @property
+    def x_test(self) -> NDArray[np.float32] | None:
+        """Encode the test rows as the defaults ask. Shapes: [N, D]."""
+        return None if self.test_columns is None else self.preprocessor.transform(self.test_columns)
+
+    @property
     def target_names(self) -> list[str]:
         """Name the target columns."""
-        return [target.name for target in self.targets]
+        return self.job_data.target_names
 
 
 @dataclass(frozen=True)
@@ -78,20 +101,18 @@ def prepare(table: Table, request: PrepareRequest) -> Prepared:
     labels = _read_labels(table, request, rows)
     parts = _split(table, request, rows, labels)
     columns = _feature_columns(table, request)
-    preprocessor = _fit(columns, request, parts.train, notes)
-    targets = _fit_targets(request, labels, parts)
-    x_test, y_test = None, None
-    if request.test is not None:
-        x_test, y_test = _encode(columns, preprocessor, parts.test), labels.values[parts.test]
+    if labels.classes is not None:
+        _check_classes(request, labels.classes, labels.values[parts.train])
+    job_data = _job_data(request, columns, labels, parts)
+    encoder = _fit(job_data)
+    test = parts.test if request.test is not None else None
     return Prepared(
-        data=_pack_data(request.task, labels, parts, targets, lambda rows: _encode(columns, preprocessor, rows)),
-        preprocessor=preprocessor,
-        targets=targets,
-        x_test=x_test,
-        y_test=y_test,
+        job_data=job_data,
+        test_columns=None if test is None else {name: column[test] for name, column in columns.items()},
+        y_test=None if test is None else labels.values[test],
         classes=labels.classes,
-        example={f.name: plain_value(table.columns[f.name][parts.train[0]]) for f in preprocessor.features},
-        notes=notes,
+        example={f.name: plain_value(table.columns[f.name][parts.train[0]]) for f in encoder.preprocessor.features},
+        notes=[*notes, *encoder.notes],
     )
 
 
@@ -162,30 +183,31 @@ def _feature_columns(table: Table, request: PrepareRequest) -> dict[str, Column]
     return columns
 
 
-def _fit(columns: dict[str, Column], request: PrepareRequest, train: Rows, notes: list[str]) -> Preprocessor:
+def _job_data(request: PrepareRequest, columns: dict[str, Column], labels: _Labels, parts: Parts) -> JobData:
+    """Keep the rows that train or rank, numbered anew."""
+    kept = np.union1d(parts.train, parts.valid)
+    n_outputs = {"regression": len(request.targets), "binary": 1}.get(request.task, len(labels.classes or ()))
+    return JobData(
+        task=request.task,
+        kinds=dict(request.features),
+        columns={name: column[kept] for name, column in columns.items()},
+        target_names=list(request.targets),
+        labels=labels.values[kept],
+        n_outputs=n_outputs,
+        folds=[Fold(np.searchsorted(kept, parts.train), np.searchsorted(kept, parts.valid))],
+    )
+
+
+def _fit(job_data: JobData) -> Encoder:
+    """Fit as the defaults ask, to find out whether it can be done."""
     try:
-        fit = fit_preprocessor({name: column[train] for name, column in columns.items()}, request.features)
+        return job_data.encoder(DEFAULTS, 0)
     except FeatureError as error:
         raise PrepareError(f"columns.kinds.{error.name}", error.message) from None
-    notes.extend(fit.notes)
-    if not fit.preprocessor.features:
-        raise PrepareError("columns", "no feature is left: every column is a target, excluded or without values")
-    return fit.preprocessor
-
-
-def _fit_targets(request: PrepareRequest, labels: _Labels, parts: Parts) -> list[Target]:
-    train = labels.values[parts.train]
-    if labels.classes is not None:
-        _check_classes(request, labels.classes, train)
-        return [Target(name=request.targets[0])]
-    targets = []
-    for name, values in zip(request.targets, train.astype(np.float64).T, strict=True):
-        mean, scale = standard_units(values)
-        if scale == 0 or not np.isfinite([mean, scale]).all():
-            reason = "is constant in the training rows" if scale == 0 else "holds numbers too large to standardise"
-            raise PrepareError("target", f"{name!r} {reason}: nothing can be learned")
-        targets.append(Target(name=name, mean=mean, scale=scale))
-    return targets
+    except TargetError as error:
+        raise PrepareError("target", str(error)) from None
+    except NoFeatureError as error:
+        raise PrepareError("columns", str(error)) from None
 
 
 def _check_classes(request: PrepareRequest, classes: list[Any], train: NDArray[Any]) -> None:
@@ -193,31 +215,6 @@ def _check_classes(request: PrepareRequest, classes: list[Any], train: NDArray[A
     if len(outside):
         named = ", ".join(repr(classes[place]) for place in outside[:5])
         raise PrepareError("split", f"class {named} of {_quote(request.targets)} occurs in no training row")
-
-
-def _pack_data(
-    task: Task, labels: _Labels, parts: Parts, targets: list[Target], encode: Callable[[Rows], NDArray[np.float32]]
-) -> PackData:
-    mean = np.array([target.mean for target in targets])
-    scale = np.array([target.scale for target in targets])
-    n_outputs = {"regression": len(targets), "binary": 1}.get(task, len(labels.classes or ()))
-    values: Any = labels.values
-    if task == "regression":
-        values = ((labels.values - mean) / scale).astype(np.float32)
-    return PackData(
-        task=task,
-        n_outputs=n_outputs,
-        x_train=encode(parts.train),
-        y_train=values[parts.train],
-        x_valid=encode(parts.valid),
-        y_valid=values[parts.valid],
-        target_mean=mean,
-        target_scale=scale,
-    )
-
-
-def _encode(columns: dict[str, Column], preprocessor: Preprocessor, rows: Rows) -> NDArray[np.float32]:
-    return preprocessor.transform({name: column[rows] for name, column in columns.items()})
 
 
 def _quote(names: list[str]) -> str:

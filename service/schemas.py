@@ -187,6 +187,21 @@ class BestView(BaseModel):
     model: ModelView
 
 
+class RangeTestView(BaseModel):
+    """What came of a job's learning rate range test; what is not finite is null."""
+
+    rates: list[float] = Field(description="Learning rate of every step.")
+    losses: list[float | None] = Field(
+        description="Mean training loss of every step, before it; empty if the test failed."
+    )
+    smoothed: list[float | None] = Field(description="The losses, averaged over the steps before.")
+    turn: float | None = Field(description="The rate at which the smoothed loss turns up.")
+    suggested: float | None = Field(description="A tenth of the turn; null where `reason` says why.")
+    interval: list[float] | None = Field(description="Where to search: lowest and highest rate.")
+    reason: str | None = Field(description="Why nothing is suggested.")
+    adopted: bool = Field(description="Whether the job searches learning_rate within the interval.")
+
+
 class EventView(View):
     """One event of a job's stream."""
 

@@ -38,6 +38,25 @@ class EarlyStopping(_Strict):
     )
 
 
+class RangeTest(_Strict):
+    """A learning rate range test before the search, at the default point of the space."""
+
+    low: float = Field(default=1e-5, gt=0, le=100, description="Learning rate of the first step.", examples=[1e-5])
+    high: float = Field(default=10.0, gt=0, le=100, description="Learning rate of the last step.", examples=[10.0])
+    steps: int = Field(
+        default=500, ge=20, le=10_000, strict=True, description="Steps from low to high.", examples=[500]
+    )
+    lanes: int = Field(
+        default=3, ge=1, le=64, strict=True, description="Networks whose losses are averaged.", examples=[3]
+    )
+    adopt: bool = Field(
+        default=False,
+        strict=True,
+        description="Whether learning_rate is searched within the suggested interval; it must be a float of the space.",
+        examples=[True],
+    )
+
+
 class JobSpec(_Strict):
     """One tuning job as a user asks for it. A dataset and a target are a whole job."""
 
@@ -84,6 +103,11 @@ class JobSpec(_Strict):
     )
     scheduler: AnyScheduler | None = Field(
         default=None, description="What decides who goes on; null is asha.", examples=[{"kind": "asha"}]
+    )
+    range_test: RangeTest | None = Field(
+        default=None,
+        description="Sweep the learning rate before the search and suggest where to look for it; null does not.",
+        examples=[{"adopt": True}],
     )
     budget: Budget = Field(
         default=Budget(), description="What the job may spend.", examples=[{"trials": 64, "epochs_per_trial": 30}]

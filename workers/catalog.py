@@ -73,7 +73,7 @@ def _describe_hyperparameter(trainer: Trainer, name: str) -> dict[str, Any]:
         "mutable": name in trainer.mutable,
         "needs": {other: condition.root for other, condition in trainer.needs(name).items()},
         "per_layer": name in trainer.per_layer,
-        "schema": {key: value for key, value in schema.items() if key not in ("mutable", "needs")},
+        "schema": {key: value for key, value in schema.items() if key not in ("mutable", "needs", "encodes")},
     }
 
 

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from models.lanes import LaneReport, LaneStart, LaneState, Layers, PackData, PackSettings
+from models.hyper import Hyperparameters
+from models.lanes import LaneReport, LaneStart, LaneState, Layers, PackSettings, Views
+from models.range_test import Sweep
 from workers.costs import ONE_BY_ONE, JobShape, LaneLoad, prices_for
 from workers.errors import WorkersLost
-from workers.pack_host import Lease
+from workers.pack_host import Lease, Swept
 from workers.placement import Paces, even_out, place
+
+MAX_REPEATS = 20
+"""So often in a row a round or a range test may lose workers before the job gives up."""
 
 
 class SeatLost(Exception):
@@ -43,7 +49,7 @@ class JobContext:
     """What a pack needs to know of a job before lanes arrive."""
 
     lease: Lease
-    data: PackData
+    data: Views
     settings: PackSettings
 
 
@@ -69,6 +75,7 @@ class Fleet:
         self._prices = ONE_BY_ONE
         self._paces = Paces()
         self._shortages: dict[str, str] = {}
+        self._shapes: dict[Hashable, JobShape] = {}
 
     def open(self, context: JobContext) -> dict[str, str]:
         """Send the job's data to every seat; answer each seat's numeric class and source hash by seat name."""
@@ -93,13 +100,22 @@ class Fleet:
 
     def _settle_down(self, starts: Sequence[LaneStart]) -> None:
         """Find seats for lanes, by what is at work: those that were not trained last time are paused or have ended."""
-        shape = JobShape.of(self._opened.data)
-        fresh = {start.lane: LaneLoad.of(start.hyper, shape, self._prices) for start in starts}
+        fresh = {start.lane: LaneLoad.of(start.hyper, self._shape(start), self._prices) for start in starts}
         standing = [(self._load[lane], self._home[lane]) for lane in sorted(self._at_work)]
         self._load.update(fresh)
         self._at_work |= fresh.keys()
         living = sorted(self._seats.keys() - self._dead)
         self._home.update(place(fresh, standing, living, self._paces.of(living)))
+
+    def _shape(self, start: LaneStart) -> JobShape:
+        data = self._opened.data
+        key = data.view_key(start.hyper, start.fold)
+        if key not in self._shapes:
+            try:
+                self._shapes[key] = JobShape.of(data.view(start.hyper, start.fold))
+            except ValueError:  # the lane will fail by itself and say why; until then it weighs what others do
+                return next(iter(self._shapes.values()), JobShape(0, 0, 0, 0))
+        return self._shapes[key]
 
     def train(self, epochs: Mapping[int, int]) -> list[LaneReport]:
         """Train lanes by their number of epochs, one call per pack; reports ordered by (lane, sequence)."""
@@ -116,6 +132,21 @@ class Fleet:
             if answer.shortage:
                 self._shortages[name] = answer.shortage
         return _ordered(answer.reports for answer in answers.values())
+
+    def sweep(self, hyper: Hyperparameters, sweep: Sweep) -> Swept:
+        """Run the steps of a range test on one seat, and on another one where that is lost.
+
+        Raises: WorkersLost.
+        """
+        n_tries: Counter[str] = Counter()
+        while n_tries.total() < MAX_REPEATS:
+            self._rejoin()
+            name = min(self._seats.keys() - self._dead, key=lambda name: (n_tries[name], name))
+            answers: dict[str, Swept] = self._call_all({name: ("sweep", self._lease, hyper, sweep)})
+            if name in answers:
+                return answers[name]
+            n_tries[name] += 1
+        raise WorkersLost(f"the range test lost workers {MAX_REPEATS} times in a row")
 
     def _even_out(self, work: Mapping[int, float]) -> None:
         """Move lanes before a round that would leave seats idle; lanes that share launches are left together."""
@@ -184,6 +215,7 @@ class Fleet:
         self._home.clear()
         self._load.clear()
         self._at_work.clear()
+        self._shapes.clear()
         self._context = None
 
     @property

@@ -12,12 +12,9 @@ from models.hyper import Hyperparameters
 from models.lanes import LaneReport, LaneStart, LaneState
 from search.trial import TRIAL_ENDED, TrialReason, TrialState
 from workers.errors import ReplayMismatch, WorkersLost
-from workers.fleet import Fleet
+from workers.fleet import MAX_REPEATS, Fleet
 from workers.lives import Lives, Recipe, Segment, StateKey, TrialLife, lane_seed
 from workers.sink import Record, SegmentFact, Sink, SnapshotFact
-
-MAX_REPEATS = 20
-"""So often a round may lose workers before the job gives up."""
 
 
 class Build(Protocol):

@@ -14,7 +14,7 @@ from search.discovery import AnyAlgorithm, AnyScheduler
 from search.objective import Objective
 from search.plugins import ScheduleRequest, SearchRequest
 from search.space import Space
-from workers.body import EarlyStopping
+from workers.body import EarlyStopping, RangeTest
 
 
 class _Frozen(BaseModel):
@@ -58,6 +58,7 @@ class ResolvedJob(_Frozen):
     metrics: list[str]
     algorithm: AnyAlgorithm
     scheduler: AnyScheduler
+    range_test: RangeTest | None = None
     budget: Budget
     trials: int
     parallelism: int

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from time import monotonic
 from typing import Any, Protocol
@@ -16,6 +16,8 @@ from models.hyper import Hyperparameters
 from models.lanes import Layers, PackSettings
 from models.prepare import Prepared
 from search.trial import TRIAL_ENDED, JobReason, JobState, TrialReason, TrialState
+from workers import range_test
+from workers.body import RangeTest
 from workers.controller import Joint
 from workers.errors import WorkerVersion
 from workers.fleet import Fleet, JobContext
@@ -92,37 +94,58 @@ class _Race:
         self._winners = Winners(
             self._ledger, run.fleet, run.sink, package, job.keep_models, maximize, set(run.record.models)
         )
-        self._joint_settings = JointSettings(
-            scheduler=job.scheduler,
-            decode=job.decode,
-            epochs=job.epochs,
-            parallelism=job.parallelism,
-            round_epochs=max(1, ROUND_ROWS // len(run.prepared.data.x_train)),
-            maximize=maximize,
-            trivial_value=baseline_score(run.prepared.data, job.objective.name),
-            seed=job.seed,
-        )
         self._started = monotonic()
         self._end: JobEnd | None = None
         self._numeric_class = ""
 
     def finish(self) -> JobEnd:
-        run, job = self._run, self._run.job
+        run = self._run
         try:
             self._open_fleet()
+            job = self._after_range_test()
             request = job.search_request()
             search, scheduler = job.algorithm.build(request), job.scheduler.build(job.schedule_request())
-            with Joint(self._joint_settings, self._ledger, self, search, scheduler) as joint:
+            with Joint(self._joint_settings(job), self._ledger, self, search, scheduler) as joint:
                 joint.run(job.trials, request.domains)
             end = self._close(self._end or self._natural_end())
         finally:
             run.fleet.close()
         return end
 
+    def _joint_settings(self, job: ResolvedJob) -> JointSettings:
+        data = self._run.prepared.data
+        return JointSettings(
+            scheduler=job.scheduler,
+            decode=job.decode,
+            epochs=job.epochs,
+            parallelism=job.parallelism,
+            round_epochs=max(1, ROUND_ROWS // len(data.x_train)),
+            maximize=job.objective.maximize,
+            trivial_value=baseline_score(data, job.objective.name),
+            seed=job.seed,
+        )
+
+    def _after_range_test(self) -> ResolvedJob:
+        """Give the job as it is searched: with bounds from its range test, if it has one and adopts them."""
+        job = self._run.job
+        if job.range_test is None:
+            return job
+        known = [fact.payload for fact in self._run.record.journal if fact.kind == range_test.KIND]
+        return range_test.adopt_bounds(job, known[0] if known else self._test_range(job, job.range_test))
+
+    def _test_range(self, job: ResolvedJob, wanted: RangeTest) -> Mapping[str, Any]:
+        hyper, sweep = range_test.plan_sweep(job, wanted)
+        outcome = range_test.describe_outcome(wanted, sweep.rates(), *self._run.fleet.sweep(hyper, sweep))
+        sink = self._run.sink
+        sink.journal(JournalFact(0, range_test.KIND, outcome))
+        sink.note("range-test", range_test.tell_outcome(outcome, wanted.adopt))
+        sink.round_ended(0)
+        return outcome
+
     def _open_fleet(self) -> None:
         run, job = self._run, self._run.job
         settings = PackSettings(job.seed, tuple(job.metrics), job.objective.maximize, job.patience)
-        answers = run.fleet.open(JobContext(run.lease, run.prepared.data, settings))
+        answers = run.fleet.open(JobContext(run.lease, run.prepared.job_data, settings))
         for seat, answer in answers.items():
             self._numeric_class, _, source = answer.rpartition("@")
             if source != SOURCE_HASH:
@@ -130,7 +153,7 @@ class _Race:
                     f"pack actor {seat} runs source {source}, this driver {SOURCE_HASH}: restart the workers"
                 )
         run.sink.numeric_class(self._numeric_class)
-        if not run.record.n_rounds:
+        if not (run.record.n_rounds or run.record.journal):
             for note in run.prepared.notes:
                 run.sink.note("data", note)
 
@@ -227,9 +250,10 @@ class _Race:
         }
         package = write_package(layers, hyper, prepared, facts)
         test_metrics = None
-        if prepared.x_test is not None and prepared.y_test is not None:
+        if prepared.test_columns is not None and prepared.y_test is not None:
             predictor = Predictor.from_package(package)
-            test_metrics = predictor.evaluate(prepared.x_test, prepared.y_test, job.metrics)
+            x_test = predictor.preprocessor.transform(prepared.test_columns)
+            test_metrics = predictor.evaluate(x_test, prepared.y_test, job.metrics)
             facts["test_metrics"] = test_metrics
             package = write_package(layers, hyper, prepared, facts)
         return ModelFact(

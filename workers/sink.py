@@ -93,7 +93,8 @@ class Sink(Protocol):
     def note(self, code: str, message: str, trial: int | None = None) -> None:
         """Tell the user something about the job that is no error."""
 
-    def round_ended(self, round_number: int) -> None: ...
+    def round_ended(self, round_number: int) -> None:
+        """Rounds count from 1; round 0 is what comes before the search, and ends only where there is such a thing."""
 
 
 @dataclass

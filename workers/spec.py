@@ -18,6 +18,7 @@ from search.objective import Objective
 from search.plugins import Algorithm, Scheduler, admit, resolve_parallelism
 from search.problems import FieldProblem
 from workers.body import JobSpec
+from workers.range_test import range_problems
 from workers.refusals import Refusals, SpecError, read_spec, validation_problems
 from workers.resolved import ResolvedJob
 from workers.space_choices import SpaceChoices, choose_space
@@ -61,6 +62,8 @@ def resolve(spec: JobSpec, schema: TableSchema, default_target: Sequence[str] | 
     trainer = TRAINERS[spec.trainer]
     space = choose_space(spec, trainer, refusals)
     race = _choose_race(spec, space, refusals)
+    if spec.range_test is not None and space is not None:
+        refusals.extend(REQUEST, range_problems(spec.range_test, space.space))
     refusals.raise_any()
     if space is None or objective is None or race is None:
         raise AssertionError("a choice is missing without a refusal")
@@ -100,6 +103,7 @@ def preview(job: ResolvedJob) -> dict[str, Any]:
         "rows": job.rows.model_dump(),
         "objective": job.objective.model_dump(),
         "metrics": job.metrics,
+        "range_test": job.range_test.model_dump() if job.range_test else None,
         "algorithm": job.algorithm.kind,
         "scheduler": job.scheduler.kind,
         "trials": job.trials,
@@ -181,6 +185,7 @@ def _assemble(
         metrics=[objective.name, *others],
         algorithm=race.algorithm,
         scheduler=race.scheduler,
+        range_test=spec.range_test,
         budget=budget,
         trials=race.trials,
         parallelism=race.parallelism,

@@ -124,7 +124,7 @@ class LaneByLane:
         parameters = lane.rows[PARAMETERS].numpy()
         moments = (lane.rows[name].numpy() if name in lane.rows else _NOTHING[self._dtype] for name in (FIRST, SECOND))
         numbers = (parameters, self._room.gradients[: lane.layout.size], *moments)
-        table = tabulate(lane.hyper, lane.n_steps, len(batches[3]))
+        table = tabulate(lane.hyper, lane.n_steps, len(batches[3]), self.batch_size)
         dropout = plan.rate, dropout_keys(lane.seed, lane.epoch) if plan.rate else _NO_KEYS
         loss: float = train_epoch(
             numbers,

@@ -21,7 +21,8 @@ from service.queries.jobs import add_job, get_job
 from service.recorder import Recorder
 from service.tables import Job, new_id
 from tests.browser.course import EPOCHS, RUNGS, Rungs, Runner, draw_runner
-from workers.sink import ModelFact, SegmentFact, TrialFact
+from workers.range_test import KIND, tell_outcome
+from workers.sink import JournalFact, ModelFact, SegmentFact, TrialFact
 from workers.spec import preview, read_spec, resolve
 
 SPACE = {
@@ -59,6 +60,13 @@ class Race:
     n_admitted: int = 0
     round: int = 0
     best: float = float("inf")
+
+    def test_range(self, payload: dict[str, Any]) -> None:
+        """Store the outcome of a range test, as a driver does before the first round."""
+        self.recorder.journal(JournalFact(0, KIND, payload))
+        self.recorder.note("range-test", tell_outcome(payload, adopts=payload["adopted"]))
+        self.recorder.round_ended(0)
+        self.recorder.flush()
 
     def step(self) -> bool:
         """Play one round and store it; False once all trials have ended."""

@@ -89,7 +89,7 @@ class Twin:
 
     def _optimizer(self) -> torch.optim.Optimizer:
         h, parameters = self.hyper, self.net.parameters()
-        rate, penalty = h.learning_rate, {"weight_decay": h.weight_decay}
+        rate, penalty = self._rate(), {"weight_decay": h.weight_decay}
         match h.optimizer:
             case "sgd":
                 return torch.optim.SGD(parameters, rate, momentum=h.momentum, nesterov=h.nesterov, **penalty)
@@ -99,6 +99,12 @@ class Twin:
                 return torch.optim.RMSprop(parameters, rate, alpha=h.beta2, eps=h.epsilon, **penalty)
         kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "nadam": torch.optim.NAdam}[h.optimizer]
         return kind(parameters, rate, (h.beta1, h.beta2), h.epsilon, **penalty)
+
+    def _rate(self) -> float:
+        """A batch twice as large as the one that the rate is meant for takes twice the rate."""
+        h = self.hyper
+        times = min(h.batch_size, len(self.data.x_train)) / h.rate_batch_size if h.rate_batch_size else 1
+        return h.learning_rate * times
 
     def _schedule(self) -> list[Any]:
         """What moves the learning rate after every step: torch's own schedulers."""
@@ -115,7 +121,7 @@ class Twin:
             case "exponential":
                 found.append(of.ExponentialLR(self.optimizer, h.decay_factor ** (1 / (h.decay_epochs * per_epoch))))
             case "one_cycle":
-                found.append(of.OneCycleLR(self.optimizer, h.learning_rate, total_steps=total))
+                found.append(of.OneCycleLR(self.optimizer, self._rate(), total_steps=total))
         if warm:
             found.append(of.LinearLR(self.optimizer, 1 / warm, 1.0, total_iters=int(warm) - 1))
         return found

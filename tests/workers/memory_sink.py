@@ -39,6 +39,7 @@ class MemorySink:
         self._keep, self._sign = keep, -1 if maximize else 1
         self.stored, self._open = Stored(), Stored()
         self.n_told = 0
+        self.notes: list[tuple[str, str]] = []  # all that were ever told, also by runs that were cut short
 
     def trial(self, fact: TrialFact) -> None:
         self.n_told += 1
@@ -74,12 +75,14 @@ class MemorySink:
         pass
 
     def note(self, code: str, message: str, trial: int | None = None) -> None:
+        self.notes.append((code, message))
         self._open.notes.append((code, message, trial))
 
     def round_ended(self, round_number: int) -> None:
         if round_number == self.lose_at:
             raise LeaseLost(f"cut at round {round_number}")
-        assert round_number == self._open.n_rounds + 1, f"round {round_number} came after {self._open.n_rounds}"
+        before = self._open.n_rounds
+        assert round_number == before + 1 or round_number == before == 0, f"round {round_number} came after {before}"
         self._open.n_rounds = round_number
         self.close()
 

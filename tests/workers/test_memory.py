@@ -24,7 +24,7 @@ def test_a_job_whose_packs_do_not_fit_gives_the_same_result_and_says_so_once(mon
     assert end.state == "succeeded"
     assert len(halved) > 4
     assert tight.rows() == roomy.rows()
-    assert roomy.stored.notes == []
-    assert [code for code, *_ in tight.stored.notes] == ["memory"]
-    assert "seat-0" in tight.stored.notes[0][1]
-    assert "trained in smaller packs" in tight.stored.notes[0][1]
+    assert roomy.notes == []
+    assert [code for code, _ in tight.notes] == ["memory"]
+    assert "seat-0" in tight.notes[0][1]
+    assert "trained in smaller packs" in tight.notes[0][1]

@@ -33,6 +33,42 @@ REFUSED: list[tuple[dict[str, Any], str, str, str]] = [
     ({"budget": {"trials": 10**9}}, "invalid-request", "budget.trials", "100000; got 1000000000"),
     ({"budget": {"epochs_per_trial": 0}}, "invalid-request", "budget.epochs_per_trial", "got 0"),
     ({"seed": -1}, "invalid-request", "seed", "got -1"),
+    ({"range_test": {"low": 0}}, "invalid-request", "range_test.low", "greater than 0"),
+    ({"range_test": {"high": 101}}, "invalid-request", "range_test.high", "100; got 101"),
+    ({"range_test": {"steps": 19}}, "invalid-request", "range_test.steps", "20; got 19"),
+    ({"range_test": {"lanes": 0}}, "invalid-request", "range_test.lanes", "got 0"),
+    ({"range_test": {"adapt": True}}, "invalid-request", "range_test.adapt", "no such field"),
+    ({"range_test": {"low": 0.1, "high": 0.1}}, "invalid-request", "range_test.low", "low must be below high"),
+    (
+        {"range_test": {"adopt": True}, "fixed": {"learning_rate": 0.1}},
+        "invalid-request",
+        "range_test.adopt",
+        "no float parameter of the space",
+    ),
+    (
+        {"range_test": {"adopt": True}, "space": {"learning_rate": {"type": "choice", "values": [0.1, 0.2]}}},
+        "invalid-request",
+        "range_test.adopt",
+        "no float parameter of the space",
+    ),
+    (
+        {"range_test": {"adopt": True}, "space": {"learning_rate": {**RATE, "log": False, "step": 1e-3}}},
+        "invalid-request",
+        "range_test.adopt",
+        "has a step",
+    ),
+    (
+        {
+            "range_test": {"adopt": True},
+            "space": {
+                "learning_rate": RATE,
+                "dropout": {"type": "float", "low": 0, "high": 0.5, "when": {"learning_rate": {"ge": 0.05}}},
+            },
+        },
+        "invalid-request",
+        "range_test.adopt",
+        "conditions of dropout speak of learning_rate",
+    ),
     (
         {"space": {"learning_rate": {"type": "float", "low": 1e-3}}},
         "invalid-request",

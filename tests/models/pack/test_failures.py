@@ -117,6 +117,7 @@ def test_the_estimate_of_memory_is_above_what_a_lane_takes_and_what_another_one_
 
 def bytes_taken(hyper: Hyperparameters, n_lanes: int) -> int:
     pack = make_pack(make_data(n_train=200, n_valid=500), torch.float32)
+    pack.bytes_needed(hyper)  # loads the rows, which all lanes share
     gc.collect()
     before = tensor_bytes()
     start(pack, *[hyper] * n_lanes)
@@ -131,8 +132,9 @@ def room_bytes(pack: Pack) -> int:
 
 def batch_bytes(pack: Pack) -> int:
     """Bytes of the epoch's batches, which all lanes share."""
-    assert pack._bench.rows._cached is not None
-    batches = pack._bench.rows._cached[1]
+    (bench,) = pack._benches.values()
+    assert bench.rows._cached is not None
+    batches = bench.rows._cached[1]
     return batches.x.nbytes + batches.target.nbytes + batches.weight.nbytes
 
 

@@ -207,7 +207,8 @@ def test_a_failed_epoch_leaves_the_running_statistics_of_the_epoch_before(
     def fail(answers: torch.Tensor) -> None:
         raise RuntimeError("judge broke")
 
-    monkeypatch.setattr(pack._bench.judge, "score", fail)
+    (bench,) = pack._benches.values()
+    monkeypatch.setattr(bench.judge, "score", fail)
     assert pack.train({0: 1})[0].outcome == "failed"
     for name, array in pack.save([0])[0].arrays.items():
         np.testing.assert_array_equal(array, before.arrays[name])

@@ -1,0 +1,126 @@
+"""The rows of a job as read from its table, and how lanes are shown them: encoded for each fold, when asked for.
+
+Fitting is a pure function of the training rows of a fold, so driver and pack actors come to the same numbers, and a
+way to encode that no lane has asked for costs nothing. No file formats, no networks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.hyper import Hyperparameters
+from models.lanes import PackData, Task
+from models.preprocess import Preprocessor, Target, fit_preprocessor, standard_units
+from models.table import Column
+
+Rows = NDArray[np.int64]
+VIEWS_KEPT = 4
+
+
+class Fold(NamedTuple):
+    """Row numbers: which train, and which rank."""
+
+    train: Rows
+    valid: Rows
+
+
+class TargetError(ValueError):
+    """A target from which nothing can be learned in the way that was asked for."""
+
+
+class NoFeatureError(ValueError):
+    """Training rows in which no column has a value."""
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """What was fitted on the training rows of one fold, with what a user should hear about it."""
+
+    preprocessor: Preprocessor
+    targets: list[Target]
+    notes: list[str]
+
+
+@dataclass(frozen=True, eq=False)
+class JobData:
+    """All rows of a job but the test rows; see `models.lanes.Views`.
+
+    Shapes: columns [N] each, numeric ones as float64; labels: regression [N, C] float64 in raw units, else [N] class
+    indices. `kinds` name the features in the order of the network's inputs.
+    """
+
+    task: Task
+    kinds: Mapping[str, str]
+    columns: Mapping[str, Column]
+    target_names: list[str]
+    labels: NDArray[np.float64] | NDArray[np.int64]
+    n_outputs: int
+    folds: list[Fold]
+    _kept: dict[Hashable, tuple[Encoder, PackData]] = field(default_factory=dict, repr=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_kept": {}}
+
+    def view_key(self, hyper: Hyperparameters, fold: int) -> Hashable:
+        """See `Views`."""
+        return fold, *hyper.encoding
+
+    def view(self, hyper: Hyperparameters, fold: int) -> PackData:
+        """See `Views`.
+
+        Raises: FeatureError, NoFeatureError, TargetError.
+        """
+        return self._encoded(hyper, fold)[1]
+
+    def encoder(self, hyper: Hyperparameters, fold: int) -> Encoder:
+        """Fit on the training rows of a fold, as the hyperparameters ask.
+
+        Raises: FeatureError, NoFeatureError, TargetError.
+        """
+        return self._encoded(hyper, fold)[0]
+
+    def _encoded(self, hyper: Hyperparameters, fold: int) -> tuple[Encoder, PackData]:
+        key = self.view_key(hyper, fold)
+        if key not in self._kept:
+            encoder = self._fit(self.folds[fold])
+            while len(self._kept) >= VIEWS_KEPT:
+                del self._kept[next(iter(self._kept))]
+            self._kept[key] = encoder, self._encode(encoder, self.folds[fold])
+        return self._kept[key]
+
+    def _fit(self, fold: Fold) -> Encoder:
+        fit = fit_preprocessor({name: column[fold.train] for name, column in self.columns.items()}, self.kinds)
+        if not fit.preprocessor.features:
+            raise NoFeatureError("no feature is left: every column is a target, excluded or without values")
+        return Encoder(fit.preprocessor, self._fit_targets(fold), fit.notes)
+
+    def _fit_targets(self, fold: Fold) -> list[Target]:
+        if self.task != "regression":
+            return [Target(name=name) for name in self.target_names]
+        columns = self.labels[fold.train].astype(np.float64).T
+        return [_fit_target(name, values) for name, values in zip(self.target_names, columns, strict=True)]
+
+    def _encode(self, encoder: Encoder, fold: Fold) -> PackData:
+        mean = np.array([target.mean for target in encoder.targets])
+        scale = np.array([target.scale for target in encoder.targets])
+        values: Any = self.labels
+        if self.task == "regression":
+            values = ((self.labels - mean) / scale).astype(np.float32)
+        train, valid = (
+            encoder.preprocessor.transform({name: column[rows] for name, column in self.columns.items()})
+            for rows in fold
+        )
+        return PackData(self.task, self.n_outputs, train, values[fold.train], valid, values[fold.valid], mean, scale)
+
+
+def _fit_target(name: str, values: NDArray[np.float64]) -> Target:
+    mean, scale = standard_units(values)
+    if scale == 0 or not np.isfinite([mean, scale]).all():
+        reason = "is constant in the training rows" if scale == 0 else "holds numbers too large to standardise"
+        raise TargetError(f"{name!r} {reason}: nothing can be learned")
+    return Target(name=name, mean=mean, scale=scale)

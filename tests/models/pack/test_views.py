@@ -1,0 +1,73 @@
+"""Lanes of several folds in one pack: each sees its own rows, and only those."""
+
+import numpy as np
+import pytest
+import torch
+
+from models.hyper import Hyperparameters
+from models.job_data import Fold, JobData
+from models.lanes import LaneStart, PackSettings
+from models.pack import IDLE_BENCHES, Pack
+
+
+def make_job_data(n_folds: int = 3, n_rows: int = 60) -> JobData:
+    rng = np.random.default_rng(5)
+    x = rng.normal(size=(n_rows, 3)) * [1, 10, 100]
+    places = np.arange(n_rows)
+    return JobData(
+        task="regression",
+        kinds=dict.fromkeys("abc", "numeric"),
+        columns={name: x[:, i] for i, name in enumerate("abc")},
+        target_names=["y"],
+        labels=(x[:, :1] ** 2 + x[:, 1:2]) * 7 + 3,
+        n_outputs=1,
+        folds=[Fold(places[places % n_folds != k], places[places % n_folds == k]) for k in range(n_folds)],
+    )
+
+
+def curves(data: JobData, starts: list[LaneStart], kernels: bool) -> dict[int, list[tuple[float, ...]]]:
+    settings = PackSettings(seed=1, metrics=("mean_squared_error",), maximize=False)
+    pack = Pack(data, settings, dtype=torch.float64, kernels=kernels)
+    assert pack.start(starts) == []
+    reports = pack.train({start.lane: 3 for start in starts})
+    return {start.lane: [(r.train_loss, *r.values) for r in reports if r.lane == start.lane] for start in starts}
+
+
+@pytest.mark.parametrize("kernels", [True, False])
+def test_lanes_of_several_folds_train_as_each_would_alone(kernels: bool) -> None:
+    data, hyper = make_job_data(), Hyperparameters(units=8)
+    starts = [LaneStart(lane, hyper, seed=9, fold=lane % 3) for lane in range(6)]
+    together = curves(data, starts, kernels)
+    assert together == {start.lane: curves(data, [start], kernels)[start.lane] for start in starts}
+    assert together[0] == together[3]
+    assert together[0] != together[1]
+
+
+def test_a_lane_keeps_its_fold_when_it_moves() -> None:
+    data, hyper = make_job_data(), Hyperparameters(units=8)
+    settings = PackSettings(seed=1, metrics=("mean_squared_error",), maximize=False)
+    here, there = Pack(data, settings), Pack(data, settings)
+    here.start([LaneStart(0, hyper, 9, fold=2), LaneStart(1, hyper, 9, fold=2)])
+    here.train({0: 1, 1: 1})
+    there.start(here.leave([0]))
+    assert there.train({0: 2})[-1].values == here.train({1: 2})[-1].values
+
+
+def test_a_fold_that_cannot_be_encoded_fails_its_own_lanes_only() -> None:
+    data = make_job_data()
+    data.labels[data.folds[1].train] = 4.0
+    pack = Pack(data, PackSettings(seed=1, metrics=("mean_squared_error",), maximize=False))
+    (failed,) = pack.start([LaneStart(lane, Hyperparameters(), 9, fold=lane) for lane in range(2)])
+    assert failed.lane == 1
+    assert failed.error is not None
+    assert "'y' is constant in the training rows" in failed.error.message
+    assert pack.train({0: 1, 1: 1})[0].outcome is None
+
+
+def test_rows_that_no_lane_sees_any_more_are_forgotten() -> None:
+    data = make_job_data(n_folds=IDLE_BENCHES + 4, n_rows=80)
+    pack = Pack(data, PackSettings(seed=1, metrics=("mean_squared_error",), maximize=False))
+    for fold in range(IDLE_BENCHES + 4):
+        pack.start([LaneStart(0, Hyperparameters(units=4), 9, fold=fold)])
+        pack.train({0: 1})
+    assert len(pack._benches) <= IDLE_BENCHES
