@@ -7,7 +7,8 @@ import itertools
 import json
 import math
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,13 +17,52 @@ from safetensors.numpy import save
 from models.hyper import Hyperparameters
 from models.job_data import Encoder
 from models.lanes import Layers
-from models.predictor import FORMAT_VERSION, LAYER_PARTS, PackageError, PredictError, Prediction, Predictor
+from models.predictor import (
+    ENSEMBLE_VERSION,
+    FORMAT_VERSION,
+    LAYER_PARTS,
+    PackageError,
+    PredictError,
+    Prediction,
+    Predictor,
+)
 from models.prepare import Prepared
 
-__all__ = ["PackageError", "PredictError", "Prediction", "Predictor", "write_package"]
+__all__ = [
+    "Member",
+    "PackageError",
+    "PredictError",
+    "Prediction",
+    "Predictor",
+    "build_predictor",
+    "write_ensemble",
+    "write_package",
+]
 
 _ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
+OWN_SECTIONS = ("architecture", "hyperparameters")
+"""Sections of a card that each member of an ensemble has for itself. Of the others it has those that differ from what
+stands in the ensemble's own card."""
 _OUTPUT_ACTIVATIONS = {"regression": "identity", "binary": "logistic", "multiclass": "softmax"}
+
+
+@dataclass(frozen=True)
+class Member:
+    """A network of an ensemble. `share` is its weight in the average, `facts` say where it comes from, as JSON."""
+
+    share: float
+    layers: Layers
+    hyper: Hyperparameters
+    facts: Mapping[str, Any]
+
+
+def build_predictor(layers: Layers, hyper: Hyperparameters, prepared: Prepared, fold: int = 0) -> Predictor:
+    """Let a network predict that is not packed yet. `fold` is the one that it was trained on.
+
+    Raises: ValueError if the layers do not fit the data.
+    """
+    encoder = prepared.job_data.encoder(hyper, fold)
+    return Predictor(_describe(layers, hyper, prepared, encoder, {}), layers, encoder.preprocessor)
 
 
 def write_package(
@@ -33,14 +73,44 @@ def write_package(
 
     Raises: ValueError if the layers do not fit the data.
     """
-    encoder = prepared.job_data.encoder(hyper, fold)
-    card = _describe(layers, hyper, prepared, encoder, facts)
-    predictor = Predictor(card, layers, encoder.preprocessor)
+    predictor = build_predictor(layers, hyper, prepared, fold)
+    predictor.card["facts"] = dict(facts)
+    return _pack(predictor, _name_tensors(layers), prepared, README)
+
+
+def write_ensemble(members: Sequence[Member], prepared: Prepared, facts: Mapping[str, Any]) -> bytes:
+    """Pack several networks as one model that averages their predictions; equal arguments give equal bytes.
+
+    Raises: ValueError if there are no members, if their shares do not add up to 1, or if layers do not fit the data.
+    """
+    total = math.fsum(member.share for member in members)
+    if not math.isclose(total, 1):
+        raise ValueError(f"the shares of {len(members)} members add up to {total:g}, they have to be 1 together")
+    opened = [(member.share, build_predictor(member.layers, member.hyper, prepared)) for member in members]
+    first = opened[0][1]
+    shared = {name: section for name, section in first.card.items() if name not in OWN_SECTIONS}
+    card = shared | {
+        "format_version": ENSEMBLE_VERSION,
+        "facts": dict(facts),
+        "members": [
+            {name: section for name, section in predictor.card.items() if section != shared.get(name)}
+            | {"share": member.share, "facts": dict(member.facts)}
+            for member, (_, predictor) in zip(members, opened, strict=True)
+        ],
+    }
+    tensors: dict[str, Any] = {}
+    for place, member in enumerate(members):
+        tensors |= _name_tensors(member.layers, f"members.{place}.")
+    return _pack(Predictor(card, [], first.preprocessor, opened), tensors, prepared, ENSEMBLE_README + README)
+
+
+def _pack(predictor: Predictor, tensors: Mapping[str, Any], prepared: Prepared, readme: str) -> bytes:
+    card = predictor.card
     card["example"] = {"row": prepared.example, "answer": predictor.predict([prepared.example]).to_json()}
     files = {
-        "README.txt": README.encode(),
+        "README.txt": readme.encode(),
         "card.json": json.dumps(_plain(card), indent=1, sort_keys=True, allow_nan=False).encode(),
-        "model.safetensors": save(_name_tensors(layers)),
+        "model.safetensors": save(tensors),
     }
     return _zip(files)
 
@@ -77,11 +147,11 @@ def _describe(
     }
 
 
-def _name_tensors(layers: Layers) -> dict[str, Any]:
+def _name_tensors(layers: Layers, prefix: str = "") -> dict[str, Any]:
     tensors = {}
     for place, layer in enumerate(layers):
         for part, numbers in zip(LAYER_PARTS, layer, strict=False):
-            tensors[f"layers.{place}.{part}"] = np.ascontiguousarray(numbers, dtype=np.float32)
+            tensors[f"{prefix}layers.{place}.{part}"] = np.ascontiguousarray(numbers, dtype=np.float32)
     return tensors
 
 
@@ -107,6 +177,18 @@ def _zip(files: Mapping[str, bytes]) -> bytes:
             archive.writestr(entry, content)
     return buffer.getvalue()
 
+
+ENSEMBLE_README = """\
+An ensemble of multilayer perceptrons trained by Regatta.
+
+card["members"] lists its networks. Member i has the tensors members.i.layers.0.weight and so on, and its own
+"architecture" and "hyperparameters" in card["members"][i]; everything else stands once, in the card itself.
+Follow steps 1 to 3 below for each member. The ensemble's answer is the sum of the members' answers, each times its
+card["members"][i]["share"]; the shares add up to 1.
+
+Each member:
+
+"""
 
 README = """\
 A multilayer perceptron trained by Regatta.

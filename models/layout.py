@@ -76,6 +76,12 @@ class Layout:
         return sum(i * o + o for i, o in pairwise(self.padded)) + self.norm_size
 
     @property
+    def n_parameters(self) -> int:
+        """Length of an unpadded row of parameters."""
+        norms = 2 * sum(self.widths[1:-1]) if self.norm_size else 0
+        return sum(i * o + o for i, o in pairwise(self.widths)) + norms
+
+    @property
     def running_size(self) -> int:
         """Length of a padded row of running means and variances."""
         return self.norm_size if self.normalisation == "batch" else 0

@@ -25,6 +25,8 @@ from models.table import Column
 __all__ = ["PackageError", "PredictError", "Prediction", "Predictor"]
 
 FORMAT_VERSION = 1
+ENSEMBLE_VERSION = 2
+"""Packages with members: readers of version 1 must not take them for a network."""
 CHUNK_ROWS = 8192
 LAYER_PARTS = ("weight", "bias", "scale", "shift")
 """Of each layer, in the order of `models.lanes.Layers`; the last two are there with layer normalisation."""
@@ -72,11 +74,15 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Predictor:
-    """A network with its preprocessing; `card` is the package's card.json."""
+    """A network with its preprocessing; `card` is the package's card.json.
+
+    An ensemble has members instead of layers: networks with their shares, which add up to 1.
+    """
 
     card: dict[str, Any]
     layers: Layers
     preprocessor: Preprocessor
+    members: Sequence[tuple[float, Predictor]] = ()
 
     @classmethod
     def from_package(cls, package: bytes) -> Predictor:
@@ -90,13 +96,30 @@ class Predictor:
                 tensors = load(archive.read("model.safetensors"))
         except (zipfile.BadZipFile, KeyError, ValueError, SafetensorError) as error:
             raise PackageError(f"this is no model package: {error}") from None
-        if card.get("format_version") != FORMAT_VERSION:
+        known = ENSEMBLE_VERSION if "members" in card else FORMAT_VERSION
+        if card.get("format_version") != known:
             given = card.get("format_version")
-            raise PackageError(f"the package has format version {given!r}; version {FORMAT_VERSION} can be read")
+            raise PackageError(f"the package has format version {given!r}; version {known} can be read")
+        return cls._open(card, tensors)
+
+    @classmethod
+    def _open(cls, card: dict[str, Any], tensors: Mapping[str, NDArray[Any]], prefix: str = "") -> Predictor:
+        """Read a network, or the members of an ensemble: what they share stands once, in the ensemble's own card."""
+        preprocessor = Preprocessor.from_card(card["preprocessing"])
+        if "members" in card:
+            shared = {name: section for name, section in card.items() if name != "members"}
+            members = [
+                (member["share"], cls._open(shared | member, tensors, f"members.{place}."))
+                for place, member in enumerate(card["members"])
+            ]
+            return cls(card, [], preprocessor, members)
         n_layers = len(card["architecture"]["widths"]) + 1
-        names = [[f"layers.{i}.{part}" for part in LAYER_PARTS] for i in range(n_layers)]
-        layers = [tuple(tensors[name] for name in parts if name in tensors) for parts in names]
-        return cls(card=card, layers=layers, preprocessor=Preprocessor.from_card(card["preprocessing"]))
+        has_norms = card["architecture"].get("normalisation", "none") == "layer"
+        layers = []
+        for place in range(n_layers):
+            parts = LAYER_PARTS if has_norms and place < n_layers - 1 else LAYER_PARTS[:2]
+            layers.append(tuple(tensors[f"{prefix}layers.{place}.{part}"] for part in parts))
+        return cls(card, layers, preprocessor)
 
     @property
     def task(self) -> Task:
@@ -139,14 +162,24 @@ class Predictor:
         known = {feature.name for feature in self.preprocessor.features} | {target.name for target in self.targets}
         extra = sorted(set(given) - known)
         warnings = [f"not used by this model: {', '.join(extra)}"] if extra else []
-        outputs = self.predict_inputs(self.preprocessor.transform(columns))
+        outputs = self.outputs(columns)
         names = [target.name for target in self.targets]
         if self.task == "regression":
             return Prediction(names, None, values=outputs, warnings=warnings)
         return Prediction(names, self.classes, probabilities=outputs, warnings=warnings)
 
+    def outputs(self, columns: Mapping[str, Column]) -> NDArray[np.float64]:
+        """Predict rows that have been read: raw units [N, C], or probabilities [N, classes]. Shapes: columns [N] each.
+
+        An ensemble averages what its members predict, each from rows that it encodes for itself.
+        """
+        if self.members:
+            first, *rest = (share * member.outputs(columns) for share, member in self.members)
+            return sum(rest, start=first)
+        return self.predict_inputs(self.preprocessor.transform(columns))
+
     def predict_inputs(self, x: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Predict preprocessed rows: raw units [N, C], or probabilities [N, classes]. Shapes: x [N, D]."""
+        """Let one network predict encoded rows, as `outputs` does. Shapes: x [N, D]."""
         outputs = [self._forward(x[start : start + CHUNK_ROWS]) for start in range(0, max(len(x), 1), CHUNK_ROWS)]
         z = np.concatenate(outputs)
         if self.task == "regression":
@@ -168,10 +201,10 @@ class Predictor:
         answer: NDArray[np.float64] = h @ weight + bias
         return answer
 
-    def evaluate(self, x: NDArray[np.float32], y: NDArray[Any], metrics: Sequence[str]) -> dict[str, float]:
-        """Score preprocessed rows against raw targets [N, C] or class indices [N].
+    def evaluate(self, columns: Mapping[str, Column], y: NDArray[Any], metrics: Sequence[str]) -> dict[str, float]:
+        """Score rows that have been read against raw targets [N, C] or class indices [N].
 
         Raises: KeyError for a metric that is not there.
         """
-        outputs = self.predict_inputs(x)
+        outputs = self.outputs(columns)
         return {metric: evaluate(metric, y, outputs) for metric in metrics}

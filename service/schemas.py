@@ -157,17 +157,42 @@ class ReportView(BaseModel):
     error: dict[str, Any] | None
 
 
+class ConfidenceView(BaseModel):
+    """How sure a winner's score is. Null where rows or contenders are too few to tell."""
+
+    metric: str
+    level: float = Field(description="Of both intervals.")
+    score: float = Field(description="The winner's, on validation rows.")
+    interval: tuple[float, float] | None = Field(description="Of the score, as if no other trial had competed.")
+    corrected: float | None = Field(description="The score to expect of a network that was chosen like this one.")
+    corrected_interval: tuple[float, float] | None
+    bias: float | None = Field(description="corrected - score: what having been chosen has added.")
+    rivals: int = Field(description="Contenders compared, the winner included.")
+    rows: int = Field(description="Validation rows.")
+    resamples: int
+
+
+class MemberView(BaseModel):
+    """A network of an ensemble."""
+
+    trial: int
+    epoch: int
+    share: float = Field(description="Its weight in the average.")
+
+
 class ModelView(View):
-    """A trained network with its preprocessing."""
+    """A trained network with its preprocessing, or the average of several."""
 
     id: str
     job: str
-    trial: int
-    origin: str
+    trial: int = Field(description="Of an ensemble: that of its heaviest member.")
+    origin: str = Field(description="trial or ensemble.")
     epoch: int
     objective: float | None
     metrics: dict[str, float | None] = Field(description="On validation rows.")
     test_metrics: dict[str, float | None] | None = Field(description="On test rows, if the split has any.")
+    confidence: ConfidenceView | None = Field(description="Of the winner, once its job has ended.")
+    members: list[MemberView] | None = Field(description="Of an ensemble, the heaviest first.")
     formats: list[str]
     n_bytes: int
     sha256: str
@@ -185,6 +210,7 @@ class BestView(BaseModel):
 
     trial: TrialView
     model: ModelView
+    ensemble: ModelView | None = Field(description="Better than the winner on validation rows, which chose it.")
 
 
 class RangeTestView(BaseModel):

@@ -57,6 +57,30 @@ class RangeTest(_Strict):
     )
 
 
+class Ensemble(_Strict):
+    """Which of the contenders to average: greedy selection on validation rows (Caruana et al. 2004)."""
+
+    size: int = Field(
+        default=10,
+        ge=2,
+        le=100,
+        strict=True,
+        description="Draws with replacement, and so the most members.",
+        examples=[10],
+    )
+    start: int = Field(
+        default=1, ge=1, le=100, strict=True, description="Best contenders that are drawn first.", examples=[1]
+    )
+    bags: int = Field(
+        default=1,
+        ge=1,
+        le=100,
+        strict=True,
+        description="Selections from random halves of the contenders, averaged; 1 selects once, from all.",
+        examples=[1],
+    )
+
+
 class JobSpec(_Strict):
     """One tuning job as a user asks for it. A dataset and a target are a whole job."""
 
@@ -130,5 +154,18 @@ class JobSpec(_Strict):
     refit: Any = Field(default=None, description="Train the winner again on more rows. Not yet.", examples=[None])
     keep_models: int = Field(
         default=3, ge=1, le=100, strict=True, description="Models to store, best first.", examples=[3]
+    )
+    contenders: int = Field(
+        default=25,
+        ge=1,
+        le=200,
+        strict=True,
+        description="Trials, best first, that are compared at the end for the ensemble and the winner's confidence.",
+        examples=[25],
+    )
+    ensemble: Ensemble | None = Field(
+        default=Ensemble(),
+        description="How to average contenders into one more model; null does without.",
+        examples=[{"size": 10}],
     )
     seed: int = Field(default=0, ge=0, lt=2**32, strict=True, description="Seed of search and training.", examples=[42])

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from models.hyper import Hyperparameters
 from models.lanes import LaneReport, LaneStart, LaneState, Layers, PackSettings, Views
+from models.layout import Layout
 from models.range_test import Sweep
 from workers.costs import ONE_BY_ONE, JobShape, LaneLoad, prices_for
 from workers.errors import WorkersLost
@@ -100,19 +101,26 @@ class Fleet:
 
     def _settle_down(self, starts: Sequence[LaneStart]) -> None:
         """Find seats for lanes, by what is at work: those that were not trained last time are paused or have ended."""
-        fresh = {start.lane: LaneLoad.of(start.hyper, self._shape(start), self._prices) for start in starts}
+        fresh = {
+            start.lane: LaneLoad.of(start.hyper, self._shape(start.hyper, start.fold), self._prices) for start in starts
+        }
         standing = [(self._load[lane], self._home[lane]) for lane in sorted(self._at_work)]
         self._load.update(fresh)
         self._at_work |= fresh.keys()
         living = sorted(self._seats.keys() - self._dead)
         self._home.update(place(fresh, standing, living, self._paces.of(living)))
 
-    def _shape(self, start: LaneStart) -> JobShape:
+    def weigh(self, hyper: Hyperparameters) -> int:
+        """Count the bytes of a lane's weights."""
+        shape = self._shape(hyper, 0)
+        return 4 * Layout.of(hyper, shape.n_inputs, shape.n_outputs).n_parameters
+
+    def _shape(self, hyper: Hyperparameters, fold: int) -> JobShape:
         data = self._opened.data
-        key = data.view_key(start.hyper, start.fold)
+        key = data.view_key(hyper, fold)
         if key not in self._shapes:
             try:
-                self._shapes[key] = JobShape.of(data.view(start.hyper, start.fold))
+                self._shapes[key] = JobShape.of(data.view(hyper, fold))
             except ValueError:  # the lane will fail by itself and say why; until then it weighs what others do
                 return next(iter(self._shapes.values()), JobShape(0, 0, 0, 0))
         return self._shapes[key]

@@ -14,7 +14,7 @@ from search.discovery import AnyAlgorithm, AnyScheduler
 from search.objective import Objective
 from search.plugins import ScheduleRequest, SearchRequest
 from search.space import Space
-from workers.body import EarlyStopping, RangeTest
+from workers.body import EarlyStopping, Ensemble, RangeTest
 
 
 class _Frozen(BaseModel):
@@ -65,6 +65,8 @@ class ResolvedJob(_Frozen):
     early_stopping: EarlyStopping | None
     start_from_default: bool
     keep_models: int
+    contenders: int = 1
+    ensemble: Ensemble | None = None
     seed: int
 
     @property

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from time import monotonic
 from typing import Any, Protocol
 
-import numpy as np
-
-from models.artifact import Predictor, write_package
 from models.baseline import baseline_score
-from models.hyper import Hyperparameters
-from models.lanes import Layers, PackSettings
+from models.lanes import PackSettings
 from models.prepare import Prepared
 from search.trial import TRIAL_ENDED, JobReason, JobState, TrialReason, TrialState
 from workers import range_test
@@ -23,11 +18,13 @@ from workers.errors import WorkerVersion
 from workers.fleet import Fleet, JobContext
 from workers.lane_manager import JointSettings
 from workers.ledger import Ledger, LedgerSettings
-from workers.lives import Best, TrialLife
+from workers.lives import TrialLife
 from workers.pack_host import SOURCE_HASH, Lease
+from workers.packaging import Packaging
 from workers.resolved import ResolvedJob
-from workers.sink import JournalFact, ModelFact, Record, Sink
+from workers.sink import JournalFact, Record, Sink
 from workers.trainers import TRAINERS
+from workers.verdict import judge
 from workers.winners import Winners
 
 ROUND_ROWS = 8_000
@@ -90,13 +87,20 @@ class _Race:
             run.sink,
             run.record,
         )
-        package: Callable[..., ModelFact] = self._package
+        self._packaging = Packaging(job, run.prepared)
         self._winners = Winners(
-            self._ledger, run.fleet, run.sink, package, job.keep_models, maximize, set(run.record.models)
+            self._ledger,
+            run.fleet,
+            run.sink,
+            package=self._packaging.of_trial,
+            weigh=run.fleet.weigh,
+            keep=job.keep_models,
+            n_contenders=job.contenders,
+            maximize=maximize,
+            stored=set(run.record.models),
         )
         self._started = monotonic()
         self._end: JobEnd | None = None
-        self._numeric_class = ""
 
     def finish(self) -> JobEnd:
         run = self._run
@@ -147,12 +151,12 @@ class _Race:
         settings = PackSettings(job.seed, tuple(job.metrics), job.objective.maximize, job.patience)
         answers = run.fleet.open(JobContext(run.lease, run.prepared.job_data, settings))
         for seat, answer in answers.items():
-            self._numeric_class, _, source = answer.rpartition("@")
+            self._packaging.numeric_class, _, source = answer.rpartition("@")
             if source != SOURCE_HASH:
                 raise WorkerVersion(
                     f"pack actor {seat} runs source {source}, this driver {SOURCE_HASH}: restart the workers"
                 )
-        run.sink.numeric_class(self._numeric_class)
+        run.sink.numeric_class(self._packaging.numeric_class)
         if not (run.record.n_rounds or run.record.journal):
             for note in run.prepared.notes:
                 run.sink.note("data", note)
@@ -209,7 +213,7 @@ class _Race:
         return JobEnd(JobState.SUCCEEDED, JobReason.TRIALS_DONE)
 
     def _close(self, end: JobEnd) -> JobEnd:
-        """End what still lives, store the best networks, tell the last states."""
+        """End what still lives, store the best networks and what is known of them, tell the last states."""
         if end.state == JobState.PAUSED:
             self._ledger.tell_states()
             return end
@@ -217,9 +221,12 @@ class _Race:
             if not life.ended:
                 self._ledger.set_state(life.number, *_cut_short(life, end))
         self._winners.consider(self._ledger.newly_ended())
-        for _ in range(5):
-            if self._winners.missing:
-                self._winners.consider([])
+        contenders = self._winners.complete()
+        if contenders:
+            verdict = judge(self._run.job, self._run.prepared, contenders)
+            self._run.sink.model(self._packaging.of_trial(contenders[0], verdict.confidence))
+            if verdict.members:
+                self._run.sink.model(self._packaging.of_ensemble(verdict))
         self._ledger.tell_states()
         if end.state == JobState.SUCCEEDED and not self._winners.top:
             return replace(end, state=JobState.FAILED, reason=JobReason.NO_COMPLETED_TRIAL, detail=self._why_none())
@@ -232,41 +239,6 @@ class _Race:
         first = next((life.error for life in lives if life.error), None)
         told = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
         return f"no trial completed: {told}" + (f"; the first error: {first.kind}: {first.message}" if first else "")
-
-    def _package(self, life: TrialLife, best: Best, hyper: Hyperparameters, layers: Layers) -> ModelFact:
-        job, prepared = self._run.job, self._run.prepared
-        metrics = dict(zip(job.metrics, map(float, best.metrics), strict=True))
-        parameters = dict(life.segments[best.key.segment].fact.parameters)
-        facts: dict[str, Any] = {
-            "dataset": job.dataset,
-            "trial": life.number,
-            "epoch": best.epoch,
-            "parameters": parameters,
-            "seed": job.seed,
-            "objective": job.objective.name,
-            "validation_metrics": metrics,
-            "numeric_class": self._numeric_class,
-            "versions": {"python": platform.python_version(), "numpy": np.__version__},
-        }
-        package = write_package(layers, hyper, prepared, facts)
-        test_metrics = None
-        if prepared.test_columns is not None and prepared.y_test is not None:
-            predictor = Predictor.from_package(package)
-            x_test = predictor.preprocessor.transform(prepared.test_columns)
-            test_metrics = predictor.evaluate(x_test, prepared.y_test, job.metrics)
-            facts["test_metrics"] = test_metrics
-            package = write_package(layers, hyper, prepared, facts)
-        return ModelFact(
-            trial=life.number,
-            epoch=best.epoch,
-            sequence=best.key.sequence,
-            origin="trial",
-            objective=best.value,
-            metrics=metrics,
-            test_metrics=test_metrics,
-            card=Predictor.from_package(package).card,
-            package=package,
-        )
 
 
 _JOURNAL_ENDS = {

@@ -48,7 +48,10 @@ class SnapshotFact:
 
 @dataclass(frozen=True)
 class ModelFact:
-    """A trained network with its preprocessing, ready to store: `package` is the zip that users download."""
+    """A trained network with its preprocessing, ready to store: `package` is the zip that users download.
+
+    `origin` is `trial`, or `ensemble` for the average of several, which stands under the trial of its heaviest member.
+    """
 
     trial: int
     epoch: int
@@ -108,7 +111,7 @@ class Record:
     journal: list[JournalFact] = field(default_factory=list)
     snapshots: dict[int, SnapshotFact] = field(default_factory=dict)
     models: frozenset[int] = frozenset()
-    """Trials whose best network is stored already."""
+    """Trials whose best network is stored already; ensembles are made anew."""
     n_rounds: int = 0
     """Rounds that are stored whole; the next one is the first to train."""
     seconds: float = 0.0

@@ -64,6 +64,7 @@ def resolve(spec: JobSpec, schema: TableSchema, default_target: Sequence[str] | 
     race = _choose_race(spec, space, refusals)
     if spec.range_test is not None and space is not None:
         refusals.extend(REQUEST, range_problems(spec.range_test, space.space))
+    _check_ensemble(spec, refusals)
     refusals.raise_any()
     if space is None or objective is None or race is None:
         raise AssertionError("a choice is missing without a refusal")
@@ -149,6 +150,17 @@ def _choose_race(spec: JobSpec, space: SpaceChoices | None, refusals: Refusals) 
     return None if found else race
 
 
+def _check_ensemble(spec: JobSpec, refusals: Refusals) -> None:
+    if spec.ensemble is None:
+        return
+    if spec.contenders < 2:
+        message = "1 is given; an ensemble needs at least 2 to choose from (or set ensemble to null)"
+        refusals.add(REQUEST, "contenders", message)
+    if spec.ensemble.start > spec.ensemble.size:
+        message = f"{spec.ensemble.start} is given; allowed: at most size, {spec.ensemble.size}"
+        refusals.add(REQUEST, "ensemble.start", message)
+
+
 def _default_algorithm(scheduler: Scheduler) -> Algorithm:
     preferred = ALGORITHMS["hyperopt"]()
     return preferred if admit(preferred, scheduler) is None else ALGORITHMS["random"]()
@@ -192,5 +204,7 @@ def _assemble(
         early_stopping=spec.early_stopping,
         start_from_default=spec.start_from_default,
         keep_models=spec.keep_models,
+        contenders=spec.contenders,
+        ensemble=spec.ensemble,
         seed=spec.seed,
     )

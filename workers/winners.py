@@ -1,8 +1,8 @@
-"""Keeps the best networks of a job as models: who is among them, fetching or remaking their weights, packaging."""
+"""The best trials of a job: who is among them, fetching or remaking their weights, storing the models of the best."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from models.hyper import Hyperparameters
@@ -14,65 +14,125 @@ from workers.lives import Best, TrialLife
 from workers.sink import ModelFact, Sink
 
 COMPETING = frozenset({TrialState.COMPLETED, TrialState.STOPPED})
+MOST_BYTES = 512 * 1024**2
+"""Weights that contenders may take in the driver's memory; the worst of them leave first."""
 
-Package = Callable[[TrialLife, Best, Hyperparameters, Layers], ModelFact]
+
+@dataclass(frozen=True)
+class Contender:
+    """A trial that has ended, with the weights of its best epoch."""
+
+    life: TrialLife
+    best: Best
+    layers: Layers
+
+    @property
+    def hyper(self) -> Hyperparameters:
+        """What its best epoch was trained with."""
+        return self.life.segments[self.best.key.segment].hyper
 
 
 @dataclass
 class Winners:
-    """The `keep` best trials that have ended. One stored rule: best epoch of the best trial, ties by trial number."""
+    """The best trials that have ended. One stored rule: best epoch of the best trial, ties by trial number.
+
+    Models of the `keep` best are stored as trials end. Contenders keep their weights here until the job ends. Who is
+    one is a function of the trials alone, never of what was at hand: weights that a crash has taken are made again,
+    once, when the job ends. `weigh` says how many bytes a network takes.
+    """
 
     ledger: Ledger
     fleet: Fleet
     sink: Sink
-    package: Package
+    package: Callable[[Contender], ModelFact]
+    weigh: Callable[[Hyperparameters], int]
     keep: int
+    n_contenders: int
     maximize: bool
     stored: set[int] = field(default_factory=set)
     top: list[TrialLife] = field(default_factory=list)
+    contenders: list[TrialLife] = field(default_factory=list)
+    layers: dict[int, Layers] = field(default_factory=dict)
 
     def consider(self, numbers: Iterable[int]) -> None:
         """Take in trials that have ended; store the models of those among the best. Call before lanes are dropped."""
         lives = [self.ledger.life(number) for number in numbers]
         competing = [life for life in lives if life.best is not None and life.state in COMPETING]
-        self.top = sorted([*self.top, *competing], key=self._rank)[: self.keep]
-        fresh = [life for life in self.top if life.number not in self.stored]
-        layers = self._fetch(fresh) if fresh else {}
-        for life in fresh:
-            best = life.best
-            if best is not None and life.number in layers:
-                hyper = life.segments[best.key.segment].hyper
-                self.sink.model(self.package(life, best, hyper, layers[life.number]))
+        known = {life.number: life for life in [*self.top, *self.contenders, *competing]}
+        ranked = sorted(known.values(), key=self._rank)
+        self.top, self.contenders = ranked[: self.keep], self._choose(ranked)
+        self._gather(self._missing([*self._unstored(), *self.contenders]))
+        self._remake(self._missing(self._unstored()))
+        self._store()
+        self.layers = {life.number: self.layers[life.number] for life in self.contenders if life.number in self.layers}
+
+    def complete(self, attempts: int = 5) -> list[Contender]:
+        """Make again what went with lost workers or a lost driver; answer the contenders, the winner first.
+
+        Nobody is answered where the winner's weights cannot be had.
+        """
+        for _ in range(attempts):
+            self._remake(self._missing([*self._unstored(), *self.contenders]))
+        self._store()
+        found = [
+            Contender(life, life.best, self.layers[life.number])
+            for life in self.contenders
+            if life.best and life.number in self.layers
+        ]
+        return found if found and found[0].life is self.contenders[0] else []
+
+    def _choose(self, ranked: Sequence[TrialLife]) -> list[TrialLife]:
+        """Name the contenders: the winner, and the next best as long as there is room for their weights.
+
+        A trial other than the winner is none if its best epoch lies before its last exploit: its weights are
+        overwritten, and to train it again would make every PBT job longer.
+        """
+        n_bytes, chosen = 0, list(ranked[:1])
+        for life in ranked[1:]:
+            if life.best is None or life.best.key.segment != life.key.segment:
+                continue
+            n_bytes += self.weigh(life.hyper)
+            if len(chosen) == self.n_contenders or n_bytes > MOST_BYTES:
+                break
+            chosen.append(life)
+        return chosen
+
+    def _unstored(self) -> list[TrialLife]:
+        return [life for life in self.top if life.number not in self.stored]
+
+    def _missing(self, lives: Iterable[TrialLife]) -> list[TrialLife]:
+        return [life for life in lives if life.number not in self.layers]
+
+    def _store(self) -> None:
+        for life in self._unstored():
+            if life.best is not None and life.number in self.layers:
+                self.sink.model(self.package(Contender(life, life.best, self.layers[life.number])))
                 self.stored.add(life.number)
 
-    @property
-    def missing(self) -> bool:
-        """A model of the best is not stored yet: its worker was lost on the way."""
-        return any(life.number not in self.stored for life in self.top)
-
-    def _fetch(self, lives: list[TrialLife]) -> dict[int, Layers]:
+    def _gather(self, lives: Sequence[TrialLife]) -> None:
+        """Fetch the weights of lanes that still stand, all in one call."""
         at_hand = {
             life.number
             for life in lives
             if life.best and life.resident_since is not None and life.best.key.sequence > life.resident_since
         }
-        found = {n: layers for n, layers in self.fleet.best_layers(at_hand).items() if layers is not None}
-        remade = self._remake([life for life in lives if life.number not in found])
-        return {**found, **remade}
+        self._take(self.fleet.best_layers(at_hand))
 
-    def _remake(self, lives: list[TrialLife]) -> dict[int, Layers]:
-        """Train winners again up to their best epoch, where their weights went with a worker or an exploit."""
+    def _remake(self, lives: Sequence[TrialLife]) -> None:
+        """Train trials again up to their best epoch, side by side: their weights went with a worker or an exploit."""
         recipes = {
             life.number: self.ledger.lives.recipe(life.best.key, retrain_last=True) for life in lives if life.best
         }
         if not recipes:
-            return {}
+            return
         self.ledger.cook(recipes)
-        layers: Mapping[int, Layers | None] = self.fleet.best_layers(recipes)
+        self._take(self.fleet.best_layers(recipes))
         for life in lives:
             life.resident_since = None
         self.ledger.let_go(recipes)
-        return {number: found for number, found in layers.items() if found is not None}
+
+    def _take(self, found: Mapping[int, Layers | None]) -> None:
+        self.layers.update((number, layers) for number, layers in found.items() if layers is not None)
 
     def _rank(self, life: TrialLife) -> tuple[float, int]:
         value = life.best.value if life.best else float("inf")

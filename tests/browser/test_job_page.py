@@ -43,6 +43,21 @@ def test_a_finished_job_shows_its_race_its_trials_and_its_best_model(open_page: 
     )
 
 
+def test_the_winner_is_shown_with_how_sure_its_score_is_and_the_ensemble_beside_it(
+    open_page: OpenPage, service: Service
+) -> None:
+    job = seed.submit(service.database)
+    seed.start_race(service.database).finish(verdict=True)
+    best = open_page(f"/#/jobs/{job}").locator(".best-panel")
+    expect(best.locator(".confidence")).to_have_text("mean squared error 2818, 95 % 2500–3100, after selection 2900")
+    ensemble = best.locator(".ensemble")
+    expect(ensemble).to_contain_text("Ensemble of 2 networks")
+    expect(ensemble).to_contain_text("trial 3 75 %, trial 5 25 %")
+    expect(ensemble.locator(".metrics")).to_contain_text("mean squared error")
+    expect(ensemble.get_by_role("link", name=re.compile("Download package"))).to_be_visible()
+    expect(best.locator("p").first).to_contain_text("the leader")
+
+
 def test_the_best_model_predicts_a_row_of_the_form(open_page: OpenPage, service: Service) -> None:
     job = seed.submit(service.database)
     seed.start_race(service.database).finish()

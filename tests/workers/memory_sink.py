@@ -22,6 +22,7 @@ class Stored:
     segment_of: dict[tuple[int, int], int] = field(default_factory=dict)
     snapshots: dict[int, SnapshotFact] = field(default_factory=dict)
     models: dict[int, ModelFact] = field(default_factory=dict)
+    ensemble: ModelFact | None = None
     journal: list[JournalFact] = field(default_factory=list)
     notes: list[tuple[str, str, int | None]] = field(default_factory=list)
     n_rounds: int = 0
@@ -66,7 +67,10 @@ class MemorySink:
         self._open.snapshots[fact.trial] = fact
 
     def model(self, fact: ModelFact) -> None:
-        self._open.models[fact.trial] = fact
+        if fact.origin == "ensemble":
+            self._open.ensemble = fact
+        else:
+            self._open.models[fact.trial] = fact
 
     def journal(self, fact: JournalFact) -> None:
         self._open.journal.append(fact)
@@ -123,13 +127,15 @@ class MemorySink:
             "segments": {key: _text(fact) for key, fact in sorted(stored.segments.items())},
             "reports": {key: _text(fact) for key, fact in sorted(stored.reports.items())},
             "segment_of": dict(sorted(stored.segment_of.items())),
-            "models": {
-                trial: (fact.epoch, fact.sequence, fact.objective, fact.metrics, fact.test_metrics, fact.package)
-                for trial, fact in sorted(stored.models.items())
-            },
+            "models": {trial: _told(fact) for trial, fact in sorted(stored.models.items())},
+            "ensemble": stored.ensemble and (stored.ensemble.trial, _told(stored.ensemble)),
             "journal": stored.journal,
             "rounds": stored.n_rounds,
         }
+
+
+def _told(fact: ModelFact) -> tuple[Any, ...]:
+    return fact.epoch, fact.sequence, fact.objective, fact.metrics, fact.test_metrics, fact.package
 
 
 def _text(fact: TrialFact | SegmentFact | LaneReport) -> str:

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from models.artifact import PackageError, PredictError, Predictor, write_package
+from models.artifact import Member, PackageError, PredictError, Predictor, write_ensemble, write_package
 from models.data import read_table
 from models.hyper import Hyperparameters
 from models.lanes import Layers, Task
@@ -96,10 +96,24 @@ ACTIVATIONS = {
 }
 
 
-def predict_by_hand(package: bytes, row: dict[str, Any]) -> list[float]:
+def opened(package: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
     with zipfile.ZipFile(io.BytesIO(package)) as archive:
         card = json.loads(archive.read("card.json"))
-        tensors = safetensors.numpy.load(archive.read("model.safetensors"))
+        return card, safetensors.numpy.load(archive.read("model.safetensors"))
+
+
+def predict_by_hand(package: bytes, row: dict[str, Any]) -> list[float]:
+    card, tensors = opened(package)
+    if "members" not in card:
+        return follow(card, tensors, row)
+    answers = []
+    for place, member in enumerate(card["members"]):
+        own = {name.removeprefix(f"members.{place}."): t for name, t in tensors.items() if f"members.{place}." in name}
+        answers.append(member["share"] * np.array(follow({**card, **member}, own, row)))
+    return list(sum(answers[1:], start=answers[0]))
+
+
+def follow(card: dict[str, Any], tensors: dict[str, Any], row: dict[str, Any]) -> list[float]:
     h = np.array(encode(card["preprocessing"]["features"], row), dtype=np.float64)
     n_layers = sum(name.endswith("weight") for name in tensors)
     for i in range(n_layers):
@@ -269,9 +283,10 @@ def test_test_rows_are_scored_in_raw_units_by_the_predictor_that_users_get() -> 
     prepared = make_prepared()
     predictor = Predictor.from_package(make_package())
     assert prepared.x_test is not None
+    assert prepared.test_columns is not None
     assert prepared.y_test is not None
     outputs = predictor.predict_inputs(prepared.x_test)
-    scores = predictor.evaluate(prepared.x_test, prepared.y_test, ["mean_squared_error", "r2"])
+    scores = predictor.evaluate(prepared.test_columns, prepared.y_test, ["mean_squared_error", "r2"])
     assert scores["mean_squared_error"] == pytest.approx(np.mean((outputs - prepared.y_test) ** 2))
     assert set(scores) == {"mean_squared_error", "r2"}
 
@@ -280,6 +295,56 @@ def test_weights_that_do_not_fit_are_refused() -> None:
     prepared = make_prepared()
     with pytest.raises(ValueError, match="the hyperparameters need"):
         write_package(make_layers(prepared, (6, 4)), Hyperparameters(units=(6, 5)), prepared, {})
+
+
+def make_ensemble(task: Task = "regression", shares: tuple[float, ...] = (0.75, 0.25)) -> bytes:
+    """Networks of different shapes, activations and normalisations."""
+    prepared = make_prepared(task)
+    kinds = [((6, 5), "relu", "none"), ((), "relu", "none"), ((4,), "tanh", "layer")]
+    members = []
+    for number, (share, (widths, activation, norm)) in enumerate(zip(shares, kinds, strict=False)):
+        hyper = Hyperparameters.model_validate(
+            {"hidden_layers": len(widths), "units": widths or 1, "activation": activation, "normalisation": norm}
+        )
+        members.append(Member(share, make_layers(prepared, widths, norm), hyper, {"trial": number, "epoch": 3}))
+    return write_ensemble(members, prepared, {"metrics": {"r2": 0.5}})
+
+
+@pytest.mark.parametrize("task", ["regression", "binary", "multiclass"])
+def test_an_ensemble_averages_its_members_as_its_own_readme_says(task: Task) -> None:
+    package = make_ensemble(task, (0.5, 0.3, 0.2))
+    predictor = Predictor.from_package(package)
+    prediction = predictor.predict(ROWS)
+    given = prediction.values if task == "regression" else prediction.probabilities
+    assert given is not None
+    np.testing.assert_allclose(given, [predict_by_hand(package, row) for row in ROWS], rtol=1e-5, atol=1e-6)
+    assert predictor.card["example"]["answer"] == predictor.predict([predictor.card["example"]["row"]]).to_json()
+    with zipfile.ZipFile(io.BytesIO(package)) as archive:
+        said = archive.read("README.txt").decode()
+    assert said.startswith("An ensemble of")
+    assert 'card["members"][i]["share"]' in said
+
+
+def test_an_ensemble_keeps_once_what_its_members_share() -> None:
+    card, tensors = opened(make_ensemble())
+    assert [set(member) for member in card["members"]] == 2 * [{"architecture", "hyperparameters", "facts", "share"}]
+    assert [member["architecture"]["widths"] for member in card["members"]] == [[6, 5], []]
+    assert [member["facts"] for member in card["members"]] == [{"trial": 0, "epoch": 3}, {"trial": 1, "epoch": 3}]
+    assert "architecture" not in card
+    assert card["format_version"] == 2
+    assert {"members.0.layers.0.weight", "members.1.layers.0.bias"} <= set(tensors)
+    assert make_ensemble() == make_ensemble()
+
+
+def test_an_ensemble_of_one_network_is_that_network() -> None:
+    alone = Predictor.from_package(make_package()).predict(ROWS).values
+    np.testing.assert_array_equal(Predictor.from_package(make_ensemble(shares=(1.0,))).predict(ROWS).values, alone)
+
+
+@pytest.mark.parametrize("shares", [(), (0.5, 0.4)])
+def test_shares_that_do_not_add_up_are_refused(shares: tuple[float, ...]) -> None:
+    with pytest.raises(ValueError, match="they have to be 1 together"):
+        make_ensemble(shares=shares)
 
 
 def test_bytes_that_are_no_package_are_refused() -> None:

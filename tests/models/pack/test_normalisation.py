@@ -217,5 +217,6 @@ def test_a_failed_epoch_leaves_the_running_statistics_of_the_epoch_before(
 def test_a_layout_knows_the_rows_of_normalisation() -> None:
     plain, batch, layer = (Layout((5, 9, 17, 1), kind) for kind in ("none", "batch", "layer"))  # type: ignore[arg-type]
     assert batch.size == layer.size == plain.size + 2 * (16 + 32)
+    assert batch.n_parameters == layer.n_parameters == plain.n_parameters + 2 * (9 + 17)
     assert (plain.running_size, batch.running_size, layer.running_size) == (0, 96, 0)
     assert len({plain.pack_key, batch.pack_key, layer.pack_key}) == 3
