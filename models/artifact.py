@@ -17,7 +17,7 @@ from safetensors.numpy import save
 from models.hyper import Hyperparameters
 from models.job_data import Encoder
 from models.lanes import Layers
-from models.predictor import FORMAT_VERSION, PackageError, PredictError, Prediction, Predictor
+from models.predictor import FORMAT_VERSION, LAYER_PARTS, PackageError, PredictError, Prediction, Predictor
 from models.prepare import Prepared
 
 __all__ = [
@@ -111,11 +111,14 @@ def _describe(
     layers: Layers, hyper: Hyperparameters, prepared: Prepared, encoder: Encoder, facts: Mapping[str, Any]
 ) -> dict[str, Any]:
     data = prepared.job_data
-    shapes = [tuple(weight.shape) for weight, _ in layers]
+    shapes = [tuple(weight.shape) for weight, *_ in layers]
     sizes = [encoder.preprocessor.n_inputs, *hyper.widths, data.n_outputs]
     expected = list(itertools.pairwise(sizes))
     if shapes != expected:
         raise ValueError(f"the weights have shapes {shapes}, the hyperparameters need {expected}")
+    normalised = hyper.normalisation == "layer" and hyper.hidden_layers > 0
+    if {len(layer) for layer in layers[:-1]} - {4 if normalised else 2}:
+        raise ValueError(f"the layers do not fit the normalisation {hyper.normalisation!r}")
     return {
         "format": "regatta-model",
         "format_version": FORMAT_VERSION,
@@ -126,6 +129,7 @@ def _describe(
             "inputs": sizes[0],
             "widths": list(hyper.widths),
             "outputs": data.n_outputs,
+            "normalisation": "layer" if normalised else "none",
             "activation": hyper.activation,
             "output_activation": _OUTPUT_ACTIVATIONS[data.task],
         },
@@ -137,9 +141,9 @@ def _describe(
 
 def _name_tensors(layers: Layers, prefix: str = "") -> dict[str, Any]:
     tensors = {}
-    for place, (weight, bias) in enumerate(layers):
-        tensors[f"{prefix}layers.{place}.weight"] = np.ascontiguousarray(weight, dtype=np.float32)
-        tensors[f"{prefix}layers.{place}.bias"] = np.ascontiguousarray(bias, dtype=np.float32)
+    for place, layer in enumerate(layers):
+        for part, numbers in zip(LAYER_PARTS, layer, strict=False):
+            tensors[f"{prefix}layers.{place}.{part}"] = np.ascontiguousarray(numbers, dtype=np.float32)
     return tensors
 
 
@@ -207,7 +211,10 @@ To predict with numpy and safetensors alone (the service computes steps 2 and 3 
    categorical, one number per entry of categories, 1 where x is that category, else 0.
    boolean      If indicator: one more number, 1 where x was missing, else 0.
                 Categories are text: 3 is "3", 2.5 is "2.5", true is "true".
-2. For each layer but the last: h = activation(h @ weight + bias), card["architecture"]["activation"] being one of
+2. For each layer but the last: z = h @ weight + bias. If card["architecture"]["normalisation"] is "layer",
+   z = (z - mean(z)) / sqrt(var(z) + 0.00001) * scale + shift, with mean and variance (divided by n) of each row and
+   layers.0.scale, layers.0.shift, ...; batch normalisation is part of weight and bias already.
+   Then h = activation(z), card["architecture"]["activation"] being one of
    relu max(z, 0); tanh; logistic 1 / (1 + exp(-z)); identity z; gelu z * (1 + erf(z / sqrt(2))) / 2;
    silu z / (1 + exp(-z)); elu z where z > 0, else exp(z) - 1.
    The last layer is z = h @ weight + bias.

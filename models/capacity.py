@@ -29,8 +29,12 @@ def bytes_needed(hyper: Hyperparameters, layout: Layout, n_rows: tuple[int, int]
         activations += rows * layout.padded[0]
     masks = steps_per_chunk(batch_rows, hidden) * batch_rows * sum(hidden) if hyper.dropout else 0
     validation = VALIDATION_ROWS * sum(layout.padded[1:]) + round_up(n_rows[1], VALIDATION_ROWS) * layout.padded[-1]
+    if layout.norm_size:
+        passing = 3 * batch_rows + 2 * VALIDATION_ROWS  # what a step, and an answer, makes and forgets
+        activations += batch_rows * sum(hidden) + passing * max(hidden) + len(hidden) * max(batch_rows, *hidden)
     metrics = 5 * 8 * n_rows[1] * max(2, layout.widths[-1])  # in float64, whatever the pack computes in
-    return itemsize * (ROWS_PER_LANE * layout.size + activations + masks + validation) + metrics
+    rows = ROWS_PER_LANE * (layout.size + layout.running_size)
+    return itemsize * (rows + activations + masks + validation) + metrics
 
 
 def bytes_available(device: torch.device) -> int:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from models.normalisation import NormalisationName
+from models.shapes import SHAPES, ShapeName, shape_problem
 
 ActivationName = Literal[
     "relu", "tanh", "logistic", "identity", "gelu", "silu", "elu", "leaky_relu", "selu", "softplus", "mish"
@@ -41,6 +44,12 @@ class Hyperparameters(BaseModel):
         description="One width for all hidden layers, or one per layer.",
         json_schema_extra=_facts(mutable=False, needs={"hidden_layers": {"ge": 1}}),
     )
+    shape: ShapeName = Field(
+        default="constant",
+        description="How one width becomes the widths of all hidden layers: constant, down in equal steps (funnel), up"
+        " in equal steps (triangle), or constant in the first half and then down (long_funnel).",
+        json_schema_extra=_facts(mutable=False, needs={"hidden_layers": {"ge": 2}}),
+    )
     activation: ActivationName = Field(
         default="relu", description="What hidden units do with their sum.", json_schema_extra=_facts(mutable=False)
     )
@@ -49,6 +58,12 @@ class Hyperparameters(BaseModel):
         description="First weights. he, glorot and lecun scale with the layer, auto takes the one that suits the"
         " activation; uniform and normal have spread 0.05; zeros leaves all units of a layer alike for ever.",
         json_schema_extra=_facts(mutable=False),
+    )
+    normalisation: NormalisationName = Field(
+        default="none",
+        description="What happens to the sums of hidden units before their activation: batch brings each unit to mean"
+        " 0 and variance 1 over the rows of a step, layer each row over its units; then a trained scale and shift.",
+        json_schema_extra=_facts(mutable=False, needs={"hidden_layers": {"ge": 1}}),
     )
     dropout: float = Field(
         default=0.0,
@@ -235,11 +250,17 @@ class Hyperparameters(BaseModel):
         json_schema_extra=_facts(mutable=False, encodes=True),
     )
 
+    @model_validator(mode="after")
+    def _fits_together(self) -> Hyperparameters:
+        if problem := shape_problem(self.shape, self.units):
+            raise ValueError(problem)
+        return self
+
     @property
     def widths(self) -> tuple[int, ...]:
         """Width of every hidden layer, hidden_layers of them."""
         if isinstance(self.units, int):
-            return (self.units,) * self.hidden_layers
+            return SHAPES[self.shape](self.units, self.hidden_layers)
         return self.units[: self.hidden_layers]
 
     def rate(self, batch_size: int) -> float:

@@ -14,8 +14,9 @@ from models.hyper import Hyperparameters
 
 Task = Literal["regression", "binary", "multiclass"]
 Outcome = Literal["diverged", "patience", "failed"]
-Layers = list[tuple[NDArray[np.float32], NDArray[np.float32]]]
-"""Weights [I, O] and bias [O] of every layer, unpadded, in order."""
+Layers = list[tuple[NDArray[np.float32], ...]]
+"""Weight [I, O] and bias [O] of every layer, with layer normalisation scale [O] and shift [O] of hidden ones, unpadded,
+in order. Batch normalisation is part of weight and bias."""
 
 
 class Views(Protocol):
@@ -74,7 +75,8 @@ class PackSettings:
 @dataclass(frozen=True)
 class LaneState:
     """All that training needs to go on: a pure value. `epoch` is the age of the weights, `n_steps` the optimizer's
-    step count. `arrays` holds flat arrays by name (parameters and optimizer state)."""
+    step count. `arrays` holds flat arrays by name (parameters, optimizer state, running statistics of batch
+    normalisation)."""
 
     epoch: int
     n_steps: int

@@ -193,9 +193,9 @@ class Pack:
 
     def _key(self, lane: Lane) -> GroupKey:
         """Lanes with the same key may be trained at once; one after another, they need not have the same widths."""
-        widths = () if self._is_solo(lane) else lane.layout.padded
+        shape = () if self._is_solo(lane) else lane.layout.pack_key
         bench = self._bench_of(lane)
-        return bench.number, bench.batch_size(lane), lane.epoch, widths
+        return bench.number, bench.batch_size(lane), lane.epoch, shape
 
     def _is_solo(self, lane: Lane) -> bool:
         return self._room is not None and serves(lane.hyper) and lane.layout.embedding is None

@@ -19,6 +19,7 @@ from models.categories import code_column
 from models.evaluate import evaluate
 from models.features import CategoricalFeature, Cells
 from models.lanes import Layers, Task
+from models.normalisation import normalise_rows
 from models.preprocess import Preprocessor, Target
 from models.rows import PredictError, read_columns, read_rows
 from models.table import Column
@@ -30,6 +31,8 @@ READABLE = (1, 2)
 """Version 1 knew numeric features with `mean` and `median` only, no dates and no ensembles."""
 CHUNK_ROWS = 8192
 MAX_SHOWN = 60
+LAYER_PARTS = ("weight", "bias", "scale", "shift")
+"""Of each layer, in the order of `models.lanes.Layers`; the last two are there with layer normalisation."""
 
 
 class PackageError(ValueError):
@@ -114,8 +117,12 @@ class Predictor:
             ]
             return cls(card, [], preprocessor, members)
         n_layers = len(card["architecture"]["widths"]) + 1
-        names = [f"{prefix}layers.{place}." for place in range(n_layers)]
-        return cls(card, [(tensors[f"{name}weight"], tensors[f"{name}bias"]) for name in names], preprocessor)
+        has_norms = card["architecture"].get("normalisation", "none") == "layer"
+        layers = []
+        for place in range(n_layers):
+            parts = LAYER_PARTS if has_norms and place < n_layers - 1 else LAYER_PARTS[:2]
+            layers.append(tuple(tensors[f"{prefix}layers.{place}.{part}"] for part in parts))
+        return cls(card, layers, preprocessor)
 
     @property
     def task(self) -> Task:
@@ -198,8 +205,9 @@ class Predictor:
         """Compute in float64, so that anyone's numpy gets the same answer whatever the order of its sums."""
         activate = ACTIVATIONS[self.card["architecture"]["activation"]]
         h = x.astype(np.float64)
-        for weight, bias in self.layers[:-1]:
-            h = activate(h @ weight + bias)
+        for weight, bias, *norm in self.layers[:-1]:
+            z = h @ weight + bias
+            h = activate(normalise_rows(z, *norm) if norm else z)
         weight, bias = self.layers[-1]
         answer: NDArray[np.float64] = h @ weight + bias
         return answer

@@ -23,6 +23,12 @@ class Build(Protocol):
     def __call__(self, parameters: Mapping[str, Any]) -> Hyperparameters: ...
 
 
+class Notes(Protocol):
+    """Lists what a user should hear of a trial with fresh weights, as (code, message)."""
+
+    def __call__(self, hyper: Hyperparameters) -> list[tuple[str, str]]: ...
+
+
 @dataclass(frozen=True)
 class LedgerSettings:
     """What the ledger must know of a job. `keep_states`: other trials may restore from a saved one (PBT)."""
@@ -30,6 +36,7 @@ class LedgerSettings:
     seed: int
     maximize: bool
     build: Build
+    notes: Notes
     keep_states: bool
     snapshot_seconds: float = 10.0
 
@@ -200,9 +207,12 @@ class Ledger:
                 f"trial {fact.trial}, segment {fact.index}: recorded {_decision(known)}, replayed {_decision(fact)}; "
                 "a library was upgraded or the code changed: clone the job to go on"
             )
-        life.segments.append(Segment(fact, self._settings.build(fact.parameters)))
+        hyper = self._settings.build(fact.parameters)
+        life.segments.append(Segment(fact, hyper))
         if known is None:
             self._sink.segment(fact)
+            for note in self._settings.notes(hyper) if fact.index == 0 else []:
+                self._sink.note(*note, trial=fact.trial)
 
     def _check_end(self, life: TrialLife) -> None:
         known = self._record.ended.get(life.number)

@@ -79,6 +79,7 @@ class _Race:
                 seed=job.seed,
                 maximize=maximize,
                 build=lambda parameters: trainer.build(parameters, job.fixed),
+                notes=trainer.notes,
                 keep_states=job.scheduler.changes_parameters,
                 snapshot_seconds=run.snapshot_seconds,
             ),

@@ -90,14 +90,24 @@ class Twin:
             linear = nn.Linear(n_in, n_out, dtype=torch.float64)
             linear.weight.data, linear.bias.data = weight.view(n_in, n_out).T.clone(), bias.clone()
             modules.append(linear)
+            if depth < len(self.layout.widths) - 2 and self.hyper.normalisation == "batch":
+                linear.bias.requires_grad_(False)  # it is 0, as without a bias
             if depth < len(self.layout.widths) - 2:
-                modules += [ACTIVATIONS[self.hyper.activation](), GivenDropout()]
+                modules += [*self._norm(n_out), ACTIVATIONS[self.hyper.activation](), GivenDropout()]
         if embedding:
-            modules.insert(0, Embedded(embedding.blocks, flat))
+            modules.insert(0, Embedded(embedding.blocks, flat[len(flat) - embedding.n_numbers :]))
         self.net = nn.Sequential(*modules)
         self.optimizer = self._optimizer()
         self.schedulers = self._schedule()
         self.epoch = 0
+
+    def _norm(self, width: int) -> list[nn.Module]:
+        match self.hyper.normalisation:
+            case "batch":
+                return [nn.BatchNorm1d(width, dtype=torch.float64)]
+            case "layer":
+                return [nn.LayerNorm(width, dtype=torch.float64)]
+        return []
 
     def _optimizer(self) -> torch.optim.Optimizer:
         h, parameters = self.hyper, self.net.parameters()
@@ -161,6 +171,9 @@ class Twin:
         self.net.train()
         for step, start in enumerate(range(0, n, size)):
             rows = order[start : start + size]
+            for module in self.net:
+                if isinstance(module, nn.BatchNorm1d):
+                    module.train(len(rows) > 1)  # torch refuses one row: it goes by the running statistics
             if self.hyper.dropout:
                 self._drop(step, len(rows))
             else:
@@ -186,7 +199,8 @@ class Twin:
 
     def _regularise(self) -> None:
         for parameter in self.net.parameters():
-            parameter.grad += self.hyper.l1 * parameter.detach().sign()
+            if parameter.grad is not None:
+                parameter.grad += self.hyper.l1 * parameter.detach().sign()
         if self.hyper.gradient_clip:
             nn.utils.clip_grad_norm_(self.net.parameters(), self.hyper.gradient_clip)
 
@@ -200,5 +214,13 @@ class Twin:
         """All numbers in the order of a LaneState."""
         linear = [m for m in self.net if isinstance(m, nn.Linear)]
         parts = [p for m in linear for p in (m.weight.detach().numpy().T.ravel(), m.bias.detach().numpy())]
+        norms = [m for m in self.net if isinstance(m, nn.BatchNorm1d | nn.LayerNorm)]
+        parts += [p.detach().numpy() for m in norms for p in (m.weight, m.bias)]
         tables = [table.detach().numpy().ravel() for m in self.net if isinstance(m, Embedded) for table in m.tables]
         return np.concatenate([*parts, *tables])
+
+    def running(self) -> np.ndarray:
+        """Running means and variances in the order of a LaneState."""
+        norms = [m for m in self.net if isinstance(m, nn.BatchNorm1d)]
+        parts = [p.numpy() for m in norms for p in (m.running_mean, m.running_var) if p is not None]
+        return np.concatenate(parts) if parts else np.zeros(0)

@@ -24,6 +24,7 @@ class Stored:
     models: dict[int, ModelFact] = field(default_factory=dict)
     ensemble: ModelFact | None = None
     journal: list[JournalFact] = field(default_factory=list)
+    notes: list[tuple[str, str, int | None]] = field(default_factory=list)
     n_rounds: int = 0
 
     def copy(self) -> Stored:
@@ -39,7 +40,7 @@ class MemorySink:
         self._keep, self._sign = keep, -1 if maximize else 1
         self.stored, self._open = Stored(), Stored()
         self.n_told = 0
-        self.notes: list[tuple[str, str]] = []
+        self.notes: list[tuple[str, str]] = []  # all that were ever told, also by runs that were cut short
 
     def trial(self, fact: TrialFact) -> None:
         self.n_told += 1
@@ -79,6 +80,7 @@ class MemorySink:
 
     def note(self, code: str, message: str, trial: int | None = None) -> None:
         self.notes.append((code, message))
+        self._open.notes.append((code, message, trial))
 
     def round_ended(self, round_number: int) -> None:
         if round_number == self.lose_at:

@@ -97,6 +97,23 @@ def test_a_list_of_widths_may_be_fixed_or_chosen() -> None:
     assert TRAINERS["mlp"].build(chosen.decode({"units": 1}), chosen.fixed).widths == (30, 10)
 
 
+def test_shapes_and_normalisations_may_be_searched_where_there_are_layers_for_them() -> None:
+    job = resolve_job(
+        space={
+            "hidden_layers": {"type": "int", "low": 0, "high": 3},
+            "shape": {"type": "choice", "values": ["constant", "funnel"]},
+            "normalisation": {"type": "choice", "values": ["none", "batch", "layer"]},
+        }
+    )
+    encoded = {"hidden_layers": 3, "shape": 1, "normalisation": 2}
+    point = job.decode(encoded)
+    assert point == {"hidden_layers": 3, "shape": "funnel", "normalisation": "layer"}
+    assert TRAINERS["mlp"].build(point, job.fixed).widths == (64, 43, 22)
+    assert job.decode({**encoded, "hidden_layers": 1}) == {"hidden_layers": 1, "normalisation": "layer"}
+    assert job.decode({**encoded, "hidden_layers": 0}) == {"hidden_layers": 0}
+    assert not {"shape", "normalisation"} & set(job.mutable)
+
+
 def test_momentum_gains_the_condition_that_it_implies() -> None:
     job = resolve_job(
         space={

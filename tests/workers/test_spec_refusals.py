@@ -133,6 +133,49 @@ REFUSED: list[tuple[dict[str, Any], str, str, str]] = [
         "space.units",
         "always 0",
     ),
+    (
+        {"fixed": {"units": [8, 16], "shape": "funnel"}, "space": {"learning_rate": RATE}},
+        "invalid-space",
+        "fixed.shape",
+        "a funnel cannot be wider at its end, as with units [8, 16]",
+    ),
+    (
+        {"fixed": {"units": [16, 8]}, "space": {"shape": {"type": "choice", "values": ["constant", "triangle"]}}},
+        "invalid-space",
+        "space.shape.values.1",
+        "can only be constant, not triangle",
+    ),
+    (
+        {"fixed": {"shape": "long_funnel"}, "space": {"units": {"type": "choice", "values": [64, [32, 64]]}}},
+        "invalid-space",
+        "fixed.shape",
+        "a long_funnel cannot be wider at its end, as with units [32, 64]",
+    ),
+    (
+        {
+            "space": {
+                "units": {"type": "int", "low": 8, "high": 64, "per_layer": True},
+                "shape": {"type": "choice", "values": ["constant", "funnel"]},
+            }
+        },
+        "invalid-space",
+        "space.shape.values.1",
+        "a funnel that is wider at its end could be drawn",
+    ),
+    ({"fixed": {"shape": "brick"}}, "invalid-space", "fixed.shape", "'constant', 'funnel', 'triangle'"),
+    ({"fixed": {"normalisation": "group"}}, "invalid-space", "fixed.normalisation", "'none', 'batch' or 'layer'"),
+    (
+        {"fixed": {"hidden_layers": 0}, "space": {"normalisation": {"type": "choice", "values": ["none", "batch"]}}},
+        "invalid-space",
+        "space.normalisation.when.hidden_layers",
+        "0",
+    ),
+    (
+        {"fixed": {"hidden_layers": 1}, "space": {"shape": {"type": "choice", "values": ["constant", "funnel"]}}},
+        "invalid-space",
+        "space.shape.when.hidden_layers",
+        "1",
+    ),
     ({"space": {}}, "invalid-space", "space", "nothing varies"),
     ({"preset": "defualt"}, "invalid-space", "preset", "did you mean default"),
     ({"algorithm": {"kind": "grid"}}, "invalid-space", "space.learning_rate.step", "grid"),
@@ -283,11 +326,15 @@ def test_a_body_that_is_no_job_is_refused(body: Any) -> None:
 
 
 NUMBERS = st.one_of(st.integers(-2, 5), st.sampled_from([0.0, 0.5, 1e-3, 100.0, 10**9, 10**400, math.nan, math.inf]))
-WORDS = st.sampled_from(["units", "units.1", "hidden_layers", "price", "kind", "type", "float", "", "grid", "sgd"])
+WORDS = st.sampled_from(
+    ["units", "units.1", "hidden_layers", "funnel", "price", "kind", "type", "float", "", "grid", "sgd"]
+)
 LEAVES = st.one_of(st.none(), st.booleans(), NUMBERS, WORDS)
 JSON = st.recursive(LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=3))
 CONDITION = st.one_of(LEAVES, st.lists(LEAVES), st.dictionaries(st.sampled_from(["eq", "ge", "lt", "in"]), NUMBERS))
-NAMES = st.sampled_from(["units", "hidden_layers", "learning_rate", "dropout", "momentum", "optimizer", "activation"])
+NAMES = st.sampled_from(
+    ["units", "hidden_layers", "learning_rate", "dropout", "momentum", "optimizer", "activation", "shape"]
+)
 WHEN = st.dictionaries(NAMES, CONDITION, max_size=2)
 RANGES = st.fixed_dictionaries(
     {"type": st.sampled_from(["float", "int"]), "low": NUMBERS, "high": NUMBERS},

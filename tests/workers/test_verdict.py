@@ -22,8 +22,8 @@ SCHEDULERS = ["fifo", "asha", "hyperband", "pbt"]
 
 
 def truth_of(started: Race) -> Any:
-    data = started.prepared.data
-    return data.y_valid * data.target_scale + data.target_mean
+    data = started.prepared.job_data
+    return data.labels[data.folds[0].valid]
 
 
 def winner_of(sink: MemorySink) -> ModelFact:

@@ -14,6 +14,10 @@ from tests.workers.races import Race, pair_race, race
 from workers.local_seat import LocalSeat
 
 SCHEDULERS = ["fifo", "asha", "hyperband", "pbt"]
+NORMALISED = {
+    "learning_rate": {"type": "float", "low": 1e-3, "high": 0.3, "log": True},
+    "normalisation": {"type": "choice", "values": ["batch", "layer"]},
+}
 
 
 def finished(started: Race, *seats: LocalSeat) -> MemorySink:
@@ -41,8 +45,9 @@ def test_the_best_of_those_that_compete_are_stored(scheduler: str, keep: int) ->
 
 
 @pytest.mark.parametrize("scheduler", SCHEDULERS)
-def test_a_stored_network_scores_what_its_best_epoch_scored(scheduler: str) -> None:
-    started = pair_race("random", scheduler)
+@pytest.mark.parametrize("more", [{}, {"space": NORMALISED}], ids=["plain", "normalised"])
+def test_a_stored_network_scores_what_its_best_epoch_scored(scheduler: str, more: dict[str, Any]) -> None:
+    started = pair_race("random", scheduler, **more)
     data = started.prepared.job_data
     valid = data.folds[0].valid
     columns = data.part(valid)
@@ -54,8 +59,9 @@ def test_a_stored_network_scores_what_its_best_epoch_scored(scheduler: str) -> N
 
 
 @pytest.mark.parametrize("scheduler", SCHEDULERS)
-def test_weights_that_were_remade_equal_those_that_were_kept(scheduler: str) -> None:
-    started = pair_race("random", scheduler)
+@pytest.mark.parametrize("more", [{}, {"space": NORMALISED}], ids=["plain", "normalised"])
+def test_weights_that_were_remade_equal_those_that_were_kept(scheduler: str, more: dict[str, Any]) -> None:
+    started = pair_race("random", scheduler, **more)
     kept, remade = finished(started), finished(started, Miser("seat-0"))
     assert remade.rows()["models"] == kept.rows()["models"]
 

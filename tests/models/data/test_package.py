@@ -53,17 +53,23 @@ def make_prepared(task: Task = "regression", **encoding: Any) -> Prepared:
     return prepare(table, PrepareRequest(KINDS, list(targets), task, FractionPart(), Holdout(), hyper=hyper))
 
 
-def make_layers(prepared: Prepared, widths: tuple[int, ...]) -> Layers:
+def make_layers(prepared: Prepared, widths: tuple[int, ...], normalisation: str = "none") -> Layers:
+    """Draw layers as a pack hands them out: batch normalisation is part of them, layer normalisation is not."""
     rng = np.random.default_rng(2)
     sizes = [prepared.preprocessor.n_inputs, *widths, prepared.data.n_outputs]
-    pairs = itertools.pairwise(sizes)
-    return [(rng.normal(size=pair).astype("f4"), rng.normal(size=pair[1]).astype("f4")) for pair in pairs]
+    layers: Layers = []
+    for place, pair in enumerate(itertools.pairwise(sizes)):
+        n_vectors = 3 if normalisation == "layer" and place < len(widths) else 1
+        vectors = [rng.normal(size=pair[1]).astype("f4") for _ in range(n_vectors)]
+        layers.append((rng.normal(size=pair).astype("f4"), *vectors))
+    return layers
 
 
 def make_package(task: Task = "regression", widths: tuple[int, ...] = (6, 5), **more: Any) -> bytes:
     prepared = make_prepared(task, **more)
     hyper = Hyperparameters(hidden_layers=len(widths), units=widths or 1, **more)
-    return write_package(make_layers(prepared, widths), hyper, prepared, {"metrics": {"r2": 0.5, "bad": math.nan}})
+    layers = make_layers(prepared, widths, hyper.normalisation)
+    return write_package(layers, hyper, prepared, {"metrics": {"r2": 0.5, "bad": math.nan}})
 
 
 def encode(features: list[dict[str, Any]], row: dict[str, Any]) -> list[float]:
@@ -157,10 +163,13 @@ def predict_by_hand(package: bytes, row: dict[str, Any]) -> list[float]:
 
 def follow(card: dict[str, Any], tensors: dict[str, Any], row: dict[str, Any]) -> list[float]:
     h = np.array(encode(card["preprocessing"]["features"], row), dtype=np.float64)
-    n_layers = len(tensors) // 2
+    n_layers = sum(name.endswith("weight") for name in tensors)
     for i in range(n_layers):
         h = h @ tensors[f"layers.{i}.weight"] + tensors[f"layers.{i}.bias"]
         if i < n_layers - 1:
+            if card["architecture"]["normalisation"] == "layer":
+                h = (h - h.mean()) / math.sqrt(h.var() + 0.00001)
+                h = h * tensors[f"layers.{i}.scale"] + tensors[f"layers.{i}.shift"]
             h = np.vectorize(ACTIVATIONS[card["architecture"]["activation"]])(h)
     if card["architecture"]["output_activation"] == "identity":
         return [z * t["scale"] + t["mean"] for z, t in zip(h, card["targets"], strict=True)]
@@ -201,6 +210,27 @@ def assert_equal_by_hand(package: bytes, task: Task) -> None:
     np.testing.assert_allclose(given, expected, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("normalisation", ["batch", "layer"])
+def test_predictions_of_normalised_networks_can_be_recomputed_too(normalisation: str) -> None:
+    package = make_package(normalisation=normalisation)
+    predictor = Predictor.from_package(package)
+    assert predictor.card["architecture"]["normalisation"] == ("layer" if normalisation == "layer" else "none")
+    assert predictor.card["hyperparameters"]["normalisation"] == normalisation
+    np.testing.assert_allclose(
+        predictor.predict(ROWS).values, [predict_by_hand(package, row) for row in ROWS], rtol=1e-5, atol=1e-6
+    )
+    example = predictor.card["example"]
+    assert predictor.predict([example["row"]]).to_json() == example["answer"]
+
+
+def test_layers_that_do_not_fit_the_normalisation_are_refused() -> None:
+    prepared = make_prepared()
+    for given, wanted in (("layer", "batch"), ("none", "layer")):
+        layers = make_layers(prepared, (6, 5), given)
+        with pytest.raises(ValueError, match=f"do not fit the normalisation '{wanted}'"):
+            write_package(layers, Hyperparameters(units=(6, 5), normalisation=wanted), prepared, {})
+
+
 def test_a_network_without_hidden_layers_is_a_linear_model() -> None:
     package = make_package(widths=())
     values = Predictor.from_package(package).predict(ROWS[:1]).values
@@ -231,6 +261,7 @@ def test_the_card_tells_architecture_facts_and_an_example_to_check_against() -> 
         "inputs": predictor.preprocessor.n_inputs,
         "widths": [6, 5],
         "outputs": 3,
+        "normalisation": "none",
         "activation": "relu",
         "output_activation": "softmax",
     }
@@ -365,13 +396,15 @@ def test_weights_that_do_not_fit_are_refused() -> None:
 
 
 def make_ensemble(task: Task = "regression", shares: tuple[float, ...] = (0.75, 0.25)) -> bytes:
-    """Networks of different shapes and activations."""
+    """Networks of different shapes, activations and normalisations."""
     prepared = make_prepared(task)
-    shapes = [((6, 5), "relu"), ((), "relu"), ((4,), "tanh")]
+    kinds = [((6, 5), "relu", "none"), ((), "relu", "none"), ((4,), "tanh", "layer")]
     members = []
-    for number, (share, (widths, activation)) in enumerate(zip(shares, shapes, strict=False)):
-        hyper = Hyperparameters(hidden_layers=len(widths), units=widths or 1, activation=activation)  # type: ignore[arg-type]
-        members.append(Member(share, make_layers(prepared, widths), hyper, {"trial": number, "epoch": 3}))
+    for number, (share, (widths, activation, norm)) in enumerate(zip(shares, kinds, strict=False)):
+        hyper = Hyperparameters.model_validate(
+            {"hidden_layers": len(widths), "units": widths or 1, "activation": activation, "normalisation": norm}
+        )
+        members.append(Member(share, make_layers(prepared, widths, norm), hyper, {"trial": number, "epoch": 3}))
     return write_ensemble(members, prepared, {"metrics": {"r2": 0.5}})
 
 

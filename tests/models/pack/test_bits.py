@@ -25,6 +25,12 @@ LANES = [
     *(make_hyper(activation=name, units=(33, 20), dropout=0.2, optimizer="adamw", weight_decay=0.1) for name in OPS),
     *(make_hyper(optimizer=name, units=(48, 32), weight_decay=0.01) for name in RULES),
     *(make_hyper(optimizer=name, units=(48, 32), l1=1e-3, gradient_clip=0.5, schedule="one_cycle") for name in RULES),
+    *(make_hyper(activation=name, units=(40, 24), normalisation=kind) for name in OPS for kind in ("batch", "layer")),
+    *(
+        make_hyper(units=(40, 80), normalisation=kind, dropout=0.2, optimizer=name, batch_size=20, weight_decay=0.01)
+        for name in RULES
+        for kind in ("batch", "layer")
+    ),
     *(make_hyper(hidden_layers=0, learning_rate=rate, batch_size=20) for rate in (0.1, 0.01, 0.001)),
     *(make_hyper(units=64, hidden_layers=3, learning_rate=rate, batch_size=7) for rate in (0.1, 0.01, 0.001)),
     make_hyper(learning_rate=100, optimizer="sgd", units=(40, 24)),

@@ -49,6 +49,8 @@ def test_a_lane_equals_its_solo_twin_with_tables_for_every_task(task: Any, n_out
         {"optimizer": "rmsprop", "l1": 1e-3},
         {"gradient_clip": 0.01, "dropout": 0.3, "activation": "tanh"},
         {"hidden_layers": 3, "units": 20, "activation": "logistic", "optimizer": "nadam"},
+        {"normalisation": "batch", "weight_decay": 0.1},
+        {"normalisation": "layer", "optimizer": "adamw", "weight_decay": 0.1, "dropout": 0.2},
     ],
     ids=str,
 )
