@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from models.hyper import Hyperparameters
 
-Task = Literal["regression", "binary", "multiclass"]
+Task = Literal["regression", "binary", "multiclass", "multilabel"]
 Outcome = Literal["diverged", "patience", "failed"]
 Layers = list[tuple[NDArray[np.float32], NDArray[np.float32]]]
 """Weights [I, O] and bias [O] of every layer, unpadded, in order."""
@@ -21,7 +21,8 @@ class PackData:
     """Preprocessed rows of one job, the same for all its lanes.
 
     Shapes: x_* [N, D] float32. y_*: regression [N, C] float32, standardised with target_mean and target_scale [C];
-    binary and multiclass [N] int64 class indices. C is 1 for binary, the number of classes for multiclass.
+    binary and multiclass [N] int64 class indices; multilabel [N, L] int64, 0 or 1. C is 1 for binary, the number of
+    classes for multiclass, L for multilabel.
     """
 
     task: Task
