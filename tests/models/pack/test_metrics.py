@@ -158,6 +158,19 @@ def test_every_metric_is_that_of_scikit_learn_in_both_places(
                     np.testing.assert_allclose(got, expected, rtol=1e-8, atol=1e-11, err_msg=f"{message}, {place}")
 
 
+@pytest.mark.parametrize("kind", [("binary", 1), ("multiclass", 3), ("multilabel", 3)], ids=str)
+def test_answers_that_are_certain_cost_what_they_cost_in_scikit_learn(kind: tuple[Task, int]) -> None:
+    task, n_outputs = kind
+    rng = np.random.default_rng(5)
+    y, _ = draw(rng, kind, 30, "usual")
+    outputs = rng.choice([-900, -60, -1, 0.5, 60, 900], size=(1, 30, n_outputs))
+    predicted = answer(task, outputs[0])
+    assert {0.0, 1.0} <= set(predicted.ravel())
+    expected = expect("log_loss", task, y, predicted)
+    assert judge(task, y, n_outputs, ["log_loss"]).score(pad(outputs))[0, 0] == pytest.approx(expected, rel=1e-12)
+    assert evaluate("log_loss", y, predicted) == pytest.approx(expected, rel=1e-12)
+
+
 def test_every_scorer_of_scikit_learn_is_offered_or_left_out_for_a_reason() -> None:
     left_out = set().union(*LEFT_OUT.values())
     offered = {score.name for score in SCORES}
