@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from models.embedding import Embedding
 from models.hyper import Hyperparameters
 
-Task = Literal["regression", "binary", "multiclass"]
+Task = Literal["regression", "binary", "multiclass", "multilabel"]
 Outcome = Literal["diverged", "patience", "failed"]
 Layers = list[tuple[NDArray[np.float32], ...]]
 """Weight [I, O] and bias [O] of every layer, with layer normalisation scale [O] and shift [O] of hidden ones, unpadded,
@@ -37,8 +37,8 @@ class PackData:
     """Preprocessed rows, the same for all lanes of one fold that encode alike; by itself, all the data of a job.
 
     Shapes: x_* [N, D] float32. y_*: regression [N, C] float32, standardised with target_mean and target_scale [C];
-    binary and multiclass [N] int64 class indices. C is 1 for binary, the number of classes for multiclass.
-    `embedding` says which inputs a network embeds.
+    binary and multiclass [N] int64 class indices; multilabel [N, L] int64, 0 or 1. C is 1 for binary, the number of
+    classes for multiclass, L for multilabel. `embedding` says which inputs a network embeds.
     """
 
     task: Task

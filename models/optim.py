@@ -200,7 +200,7 @@ class Optimizer:
             gradient.addcmul_(torch.sign(rows.parameters, out=self._scratch), at.l1)
         if self._clips:
             squares = torch.mul(gradient, gradient, out=self._scratch)
-            norm = squares.view(len(squares), -1, 16).sum(1).sum(1, keepdim=True).sqrt_()  # as `metrics._sum` does
+            norm = squares.view(len(squares), -1, 16).sum(1).sum(1, keepdim=True).sqrt_()  # as `answers.sum_rows`
             gradient.mul_((at.clip / norm.add_(NORM_FLOOR)).clamp_(max=1.0))
         if self._decays and self._lanes[0].optimizer == "adamw":
             rows.parameters.mul_(at.shrink)

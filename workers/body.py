@@ -120,6 +120,12 @@ class JobSpec(_Strict):
         description="The metric to optimise on validation rows; null is mean_squared_error or log_loss.",
         examples=["mean_squared_error"],
     )
+    metrics: list[str] | None = Field(
+        default=None,
+        max_length=100,
+        description="Metrics to compute besides the objective and the few that every job of its task computes.",
+        examples=[None],
+    )
     algorithm: AnyAlgorithm | None = Field(
         default=None,
         description="What proposes points; null is hyperopt, or random where hyperopt does not fit the scheduler.",

@@ -9,15 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from models.lanes import Task
 from models.schema import Holdout, Kfold, TableSchema
-from models.scores import SCORES, find_score, scores_for
 from search.budget import Budget
 from search.discovery import ALGORITHMS, SCHEDULERS
 from search.objective import Objective
 from search.plugins import Algorithm, Scheduler, admit, resolve_parallelism
 from search.problems import FieldProblem
 from workers.body import JobSpec
+from workers.metric_choices import choose_metrics
 from workers.range_test import range_problems
 from workers.refusals import Refusals, SpecError, read_spec, validation_problems
 from workers.resolved import ResolvedJob
@@ -58,7 +57,7 @@ def resolve(spec: JobSpec, schema: TableSchema, default_target: Sequence[str] | 
     refuse_not_yet(spec)
     refusals = Refusals()
     table = choose_from_table(spec, schema, default_target, refusals)
-    objective = _choose_objective(spec, table.task, refusals)
+    objective, metrics = choose_metrics(spec, table, schema, refusals)
     trainer = TRAINERS[spec.trainer]
     space = choose_space(spec, trainer, refusals)
     race = _choose_race(spec, space, refusals)
@@ -68,7 +67,7 @@ def resolve(spec: JobSpec, schema: TableSchema, default_target: Sequence[str] | 
     refusals.raise_any()
     if space is None or objective is None or race is None:
         raise AssertionError("a choice is missing without a refusal")
-    return _assemble(spec, table, objective, space, race)
+    return _assemble(spec, table, objective, metrics, space, race)
 
 
 def refuse_not_yet(spec: JobSpec) -> None:
@@ -118,18 +117,6 @@ def preview(job: ResolvedJob) -> dict[str, Any]:
     }
 
 
-def _choose_objective(spec: JobSpec, task: Task | None, refusals: Refusals) -> Objective | None:
-    wanted = spec.objective[0] if isinstance(spec.objective, list) else spec.objective
-    fitting = scores_for(task) if task else SCORES
-    score = find_score(wanted) if wanted is not None else fitting[0]
-    if score in fitting:
-        return Objective(name=score.name, maximize=score.maximize)
-    allowed = ", ".join(other.name for other in fitting)
-    of_task = f" of {task}" if task else ""
-    refusals.add(REQUEST, "objective", f"{wanted!r} is no metric{of_task}; allowed: {allowed}")
-    return None
-
-
 def _choose_race(spec: JobSpec, space: SpaceChoices | None, refusals: Refusals) -> _Race | None:
     scheduler = spec.scheduler or SCHEDULERS["asha"]()
     algorithm = spec.algorithm or _default_algorithm(scheduler)
@@ -171,12 +158,16 @@ def _parallelism(spec: JobSpec, algorithm: Algorithm, scheduler: Scheduler, tria
 
 
 def _assemble(
-    spec: JobSpec, table: TableChoices, objective: Objective, space: SpaceChoices, race: _Race
+    spec: JobSpec,
+    table: TableChoices,
+    objective: Objective,
+    metrics: list[str],
+    space: SpaceChoices,
+    race: _Race,
 ) -> ResolvedJob:
     """Put the choices together; a task is chosen, or there were refusals."""
     if table.task is None:
         raise AssertionError("a task is missing without a refusal")
-    others = [score.name for score in scores_for(table.task) if score.name != objective.name]
     budget: Budget = spec.budget.model_copy(update={"trials": race.trials})
     return ResolvedJob(
         name=spec.name,
@@ -194,7 +185,7 @@ def _assemble(
         space=space.space,
         mutable=space.mutable,
         objective=objective,
-        metrics=[objective.name, *others],
+        metrics=metrics,
         algorithm=race.algorithm,
         scheduler=race.scheduler,
         range_test=spec.range_test,

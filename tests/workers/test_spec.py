@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from models.bundled import bundled_table, bundled_target
-from models.scores import SCORES, scores_for
+from models.scores import DEFAULTS, SCORES
 from search.discovery import ALGORITHMS, SCHEDULERS
 from search.plugins import admit
-from tests.workers.spec_tables import resolve_job
+from tests.workers.spec_tables import N, resolve_job, table_of
 from workers.presets import PRESETS
 from workers.spec import ResolvedJob, preview, read_spec, resolve
 from workers.trainers import TRAINERS
@@ -186,12 +186,28 @@ def test_a_grid_has_as_many_trials_as_points() -> None:
 
 @pytest.mark.parametrize("score", SCORES, ids=lambda score: score.name)
 def test_every_metric_is_an_objective_of_its_tasks_with_its_direction(score: Any) -> None:
-    targets = {"regression": "price", "binary": "shop", "multiclass": "town"}
-    for task in score.tasks:
-        job = resolve_job(target=targets[task], objective=score.name)
+    targets = {"regression": "rate", "binary": "shop", "multiclass": "town"}
+    table = table_of(rate=[0.5 + i for i in range(N)], shop=["x", "y"] * (N // 2), town=["a", "b", "c", "d"] * (N // 4))
+    for task in set(score.tasks) & set(targets):
+        job = resolve_job(table, target=targets[task], columns={}, objective=score.name)
         assert (job.objective.name, job.objective.maximize) == (score.name, score.maximize)
         assert job.metrics[0] == score.name
-        assert set(job.metrics) == {other.name for other in scores_for(task)}
+        assert set(job.metrics) == {score.name, *DEFAULTS[task]}
+
+
+def test_a_job_computes_its_objective_a_few_defaults_and_the_metrics_it_names() -> None:
+    assert resolve_job().metrics == [*DEFAULTS["regression"]]
+    assert resolve_job(metrics=[]).metrics == resolve_job(metrics=None).metrics == [*DEFAULTS["regression"]]
+    job = resolve_job(objective="r2", metrics=["max_error", "r2", "median_absolute_error"])
+    assert job.metrics == [
+        "r2",
+        "mean_squared_error",
+        "root_mean_squared_error",
+        "mean_absolute_error",
+        "max_error",
+        "median_absolute_error",
+    ]
+    assert preview(job)["metrics"] == job.metrics
 
 
 def test_one_objective_in_a_list_is_one_objective() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.workers.spec_tables import TABLE, refusal_of, table_of
+from tests.workers.spec_tables import TABLE, N, refusal_of, resolve_job, table_of
 from workers.spec import JobSpec, ResolvedJob, SpecError, preview, read_spec, resolve
 from workers.trainers import TRAINERS
 
@@ -195,6 +195,21 @@ REFUSED: list[tuple[dict[str, Any], str, str, str]] = [
     ({"objective": "accuracy"}, "invalid-request", "objective", "allowed: mean_squared_error"),
     ({"objective": "roc_auc", "target": "town"}, "invalid-request", "objective", "of multiclass"),
     ({"objective": "mse"}, "invalid-request", "objective", "'mse' is no metric"),
+    ({"objective": "neg_mean_squared_eror"}, "invalid-request", "objective", "did you mean mean_squared_error?"),
+    (
+        {"objective": "mean_gamma_deviance"},
+        "invalid-data",
+        "objective",
+        "needs targets above 0; 'price' goes down to 0",
+    ),
+    ({"objective": "max_error", "target": ["price", "stars"]}, "invalid-data", "objective", "takes one target, 2 were"),
+    ({"metrics": ["r2", "mse"]}, "invalid-request", "metrics.1", "'mse' is no metric of regression"),
+    ({"metrics": ["f1"]}, "invalid-request", "metrics.0", "of regression; allowed: mean_squared_error"),
+    ({"metrics": ["f1"], "target": "town"}, "invalid-request", "metrics.0", "of multiclass; allowed: log_loss"),
+    ({"metrics": ["max_error", "r2", "max_error"]}, "invalid-request", "metrics.2", "'max_error' is named twice"),
+    ({"metrics": ["mean_gamma_deviance"]}, "invalid-data", "metrics.0", "needs targets above 0"),
+    ({"metrics": [3]}, "invalid-request", "metrics.0", "string"),
+    ({"metrics": "r2"}, "invalid-request", "metrics", "list"),
     ({"target": "prize"}, "invalid-data", "target", "did you mean 'price'"),
     ({"target": None}, "invalid-data", "target", "name the column"),
     ({"target": ["price", "price"]}, "invalid-data", "target", "twice"),
@@ -294,6 +309,18 @@ def test_a_bad_job_is_refused_by_field_with_what_is_allowed(
     assert given_code == code
 
 
+def test_a_metric_is_refused_for_targets_below_what_it_is_defined_for() -> None:
+    table = table_of(x=[float(i) for i in range(N)], y=[i * 0.5 - 1 for i in range(N)])
+    for metric, words in (
+        ("mean_poisson_deviance", "needs targets of at least 0; 'y' goes down to -1"),
+        ("mean_squared_log_error", "needs targets above -1; 'y' goes down to -1"),
+    ):
+        _, problems = refusal_of(table, target="y", columns={}, metrics=[metric])
+        assert words in problems["metrics.0"]
+    table = table_of(x=[float(i) for i in range(N)], y=[i * 0.5 for i in range(N)])
+    assert resolve_job(table, target="y", columns={}, metrics=["mean_poisson_deviance"]).task == "regression"
+
+
 def test_two_rows_of_data_are_too_few() -> None:
     code, problems = refusal_of(table_of(x=[1.0, 2.0], y=[1.5, 2.5]), target="y", columns={})
     assert code == "invalid-data"
@@ -353,6 +380,7 @@ NEARLY_RIGHT: dict[str, st.SearchStrategy[Any]] = {
     "parallelism": st.integers(0, 100),
     "task": st.sampled_from(["auto", "regression", "binary", "multiclass"]),
     "objective": st.sampled_from(["r2", "log_loss", "accuracy", "nonsense"]),
+    "metrics": st.lists(st.sampled_from(["r2", "f1", "max_error", "mean_poisson_deviance", "nonsense"]), max_size=3),
     "preset": st.sampled_from([None, "default", "nonsense"]),
     "columns": st.fixed_dictionaries({"exclude": st.lists(st.sampled_from(["nothing", "price", "word", "x"]))}),
 }

@@ -58,6 +58,20 @@ def test_a_stored_network_scores_what_its_best_epoch_scored(scheduler: str, more
         assert math.isclose(scored["r2"], fact.metrics["r2"], rel_tol=1e-4)
 
 
+def test_metrics_that_a_job_names_are_scored_on_validation_and_test_rows() -> None:
+    started = race(algorithm={"kind": "random"}, metrics=["median_absolute_error", "max_error"], objective="max_error")
+    data, job = started.prepared.job_data, started.job
+    valid = data.folds[0].valid
+    models = finished(started).stored.models.values()
+    assert models
+    for fact in models:
+        assert fact.objective == fact.metrics["max_error"]
+        assert fact.test_metrics is not None
+        assert list(fact.metrics) == list(fact.test_metrics) == job.metrics
+        scored = Predictor.from_package(fact.package).evaluate(data.part(valid), data.labels[valid], job.metrics)
+        assert scored == pytest.approx(dict(fact.metrics), rel=1e-4)
+
+
 @pytest.mark.parametrize("scheduler", SCHEDULERS)
 @pytest.mark.parametrize("more", [{}, {"space": NORMALISED}], ids=["plain", "normalised"])
 def test_weights_that_were_remade_equal_those_that_were_kept(scheduler: str, more: dict[str, Any]) -> None:

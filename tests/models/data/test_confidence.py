@@ -22,12 +22,19 @@ def guesses(rng: np.random.Generator, skills: np.ndarray, n_rows: int) -> Rivals
 
 
 def numbers(rng: np.random.Generator, metric: str, n_rows: int = 60, n_rivals: int = 4) -> Rivals:
-    if next(score for score in SCORES if score.name == metric).tasks == ("regression",):
-        truth = rng.normal(size=(n_rows, 2))
-        return Rivals(truth + rng.normal(size=(n_rivals, n_rows, 2)), truth, metric, metric == "r2")
-    truth = rng.integers(2, size=n_rows)
-    share = 1 / (1 + np.exp(-(2 * truth - 1) - 2 * rng.normal(size=(n_rivals, n_rows))))
-    return Rivals(np.stack([1 - share, share], axis=2), truth, metric, metric != "log_loss")
+    score = next(score for score in SCORES if score.name == metric)
+    if score.tasks == ("regression",):
+        shape = n_rows, 1 if score.one_target else 2
+        truth = np.exp(rng.normal(size=shape))  # some metrics are for positive numbers
+        return Rivals(truth * np.exp(rng.normal(size=(n_rivals, *shape))), truth, metric, score.maximize)
+    if "binary" not in score.tasks and "multiclass" not in score.tasks:
+        labels = rng.integers(2, size=(n_rows, 3))
+        chances = 1 / (1 + np.exp(-(2 * labels - 1) - 2 * rng.normal(size=(n_rivals, n_rows, 3))))
+        return Rivals(chances, labels, metric, score.maximize)
+    n_classes = 2 if "binary" in score.tasks else 4
+    truth = rng.integers(n_classes, size=n_rows)
+    powers = np.exp(2 * np.eye(n_classes)[truth] + 2 * rng.normal(size=(n_rivals, n_rows, n_classes)))
+    return Rivals(powers / powers.sum(axis=2, keepdims=True), truth, metric, score.maximize)
 
 
 @pytest.mark.timeout(600)
