@@ -12,10 +12,11 @@ from torch import Tensor
 from models.bench import Bench
 from models.dropout import DropoutMasks
 from models.layout import BATCH_MULTIPLE, LANE_MULTIPLE, round_up
-from models.lineup import activation_runs, has_dropout, optimizer_runs
+from models.lineup import activation_runs, has_dropout, loss_runs, optimizer_runs
 from models.live_lane import BEST, PARAMETERS, Lane
-from models.losses import LOSSES, LossBuffers
+from models.losses import RunLoss
 from models.mlp import PackedMLP, TrainedMLP
+from models.ops import OPS
 from models.optim import FIRST, RULES, SECOND, Optimizer, OptimizerRows
 
 
@@ -59,7 +60,10 @@ class Group:
         batch_rows = round_up(self.batch_size, BATCH_MULTIPLE)
         self._masks = DropoutMasks(rates, batch_rows, layout.padded[1:-1], parameters)
         self._trained = TrainedMLP(layout, parameters, self._gradients, runs, self._masks)
-        self._loss_buffers = LossBuffers(self._trained.outputs, rows.n_outputs)
+        self._losses = [
+            RunLoss([lane.hyper for lane in self._places[run]], rows.task, self._trained.outputs[run], rows.n_outputs)
+            for run in loss_runs(self._places, rows.task)
+        ]
         n_chunks, chunk_rows, _ = rows.x_valid.shape
         self._judged = PackedMLP(layout, parameters, runs, chunk_rows)
         self._answers = parameters.new_zeros((len(parameters), n_chunks * chunk_rows, layout.padded[-1]))
@@ -73,8 +77,8 @@ class Group:
             copy.copy_(self.buffers[name])
         try:
             self._train()
-            losses = self._loss_buffers.epoch_loss()[: len(self.lanes)].cpu().numpy()
-            return losses, self._score()
+            losses = torch.cat([loss.epoch_loss() for loss in self._losses])
+            return losses[: len(self.lanes)].cpu().numpy(), self._score()
         except BaseException:
             for name, copy in self._undo.items():
                 self.buffers[name].copy_(copy)
@@ -86,13 +90,15 @@ class Group:
         for rows, optimizer in self._optimizers:
             optimizer.begin_epoch([lane.n_steps for lane in self._places[rows]], len(batches.shares))
         self._masks.begin_epoch([lane.seed for lane in self._places if has_dropout(lane.hyper)], epoch)
-        self._loss_buffers.total.zero_()
+        for loss in self._losses:
+            loss.begin_epoch()
         x = batches.x.unsqueeze(1).expand(-1, n_places, -1, -1)
         steps = zip(x, x.transpose(2, 3), batches.target, batches.weight, batches.shares, strict=True)
         for step, (inputs, transposed, target, weight, share) in enumerate(steps):
             place = self._masks.begin_step(step)
             self._trained.forward(inputs, place)
-            LOSSES[self.bench.rows.task](self._loss_buffers, target, weight, share)
+            for loss in self._losses:
+                loss.lose(target, weight, share)
             self._trained.backward(transposed, place)
             for _, optimizer in self._optimizers:
                 optimizer.step(step)
@@ -101,6 +107,8 @@ class Group:
         size = self._judged.batch_rows
         for chunk, x in enumerate(self.bench.rows.x_valid):
             self._answers[:, chunk * size : (chunk + 1) * size].copy_(self._judged.infer(x))
+        if (name := self.lanes[0].hyper.output_activation) != "none":
+            OPS[name].apply(self._answers)
         return self.bench.judge.score(self._answers[: len(self.lanes)])
 
     def keep_best(self, lanes: Sequence[Lane]) -> None:

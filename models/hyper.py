@@ -11,6 +11,20 @@ ActivationName = Literal[
 ]
 InitialisationName = Literal["auto", "he", "glorot", "lecun", "uniform", "normal", "zeros"]
 OptimizerName = Literal["sgd", "adagrad", "rmsprop", "adam", "adamw", "nadam"]
+LossName = Literal[
+    "auto",
+    "squared_error",
+    "absolute_error",
+    "huber",
+    "log_cosh",
+    "quantile",
+    "cross_entropy",
+    "focal",
+    "hinge",
+    "perceptron",
+]
+OutputActivationName = Literal["none", "relu", "softplus", "logistic", "tanh"]
+ClassWeightName = Literal["none", "balanced"]
 ScheduleName = Literal["constant", "cosine", "step", "exponential", "one_cycle"]
 ADAMS = ["adam", "adamw", "nadam"]
 Units = Annotated[int, Field(ge=1, le=65_536)]
@@ -41,6 +55,49 @@ class Hyperparameters(BaseModel):
     )
     activation: ActivationName = Field(
         default="relu", description="What hidden units do with their sum.", json_schema_extra=_facts(mutable=False)
+    )
+    output_activation: OutputActivationName = Field(
+        default="none",
+        description="What the outputs of a regression do with their sum; targets are scaled to its range.",
+        json_schema_extra=_facts(mutable=False, encodes=True),
+    )
+    loss: LossName = Field(
+        default="auto",
+        description="What training makes small; auto is squared_error for regression, cross_entropy for classes.",
+        json_schema_extra=_facts(mutable=False),
+    )
+    huber_delta: float = Field(
+        default=1.0,
+        gt=0,
+        le=1_000,
+        description="Error from which huber is linear, in units of the scaled target: standard deviations.",
+        json_schema_extra=_facts(mutable=True, needs={"loss": {"in": ["huber"]}}),
+    )
+    quantile: float = Field(
+        default=0.5,
+        gt=0,
+        lt=1,
+        description="Share of the target's distribution below what the loss quantile predicts; 0.5 is the median.",
+        json_schema_extra=_facts(mutable=True, needs={"loss": {"in": ["quantile"]}}),
+    )
+    label_smoothing: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="Share of the truth that cross_entropy spreads evenly over all classes.",
+        json_schema_extra=_facts(mutable=True, needs={"loss": {"in": ["auto", "cross_entropy"]}}),
+    )
+    focal_gamma: float = Field(
+        default=2.0,
+        ge=0,
+        le=20,
+        description="How much less focal counts rows that are predicted well already; 0 is cross_entropy.",
+        json_schema_extra=_facts(mutable=True, needs={"loss": {"in": ["focal"]}}),
+    )
+    class_weight: ClassWeightName = Field(
+        default="none",
+        description="balanced lets each class weigh the same in the loss, however rare it is.",
+        json_schema_extra=_facts(mutable=False, encodes=True),
     )
     initialisation: InitialisationName = Field(
         default="auto",

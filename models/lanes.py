@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from models.hyper import Hyperparameters
 
-Task = Literal["regression", "binary", "multiclass"]
+Task = Literal["regression", "binary", "multiclass", "multilabel"]
 Outcome = Literal["diverged", "patience", "failed"]
 Layers = list[tuple[NDArray[np.float32], NDArray[np.float32]]]
 """Weights [I, O] and bias [O] of every layer, unpadded, in order."""
@@ -34,8 +34,10 @@ class Views(Protocol):
 class PackData:
     """Preprocessed rows, the same for all lanes of one fold that encode alike; by itself, all the data of a job.
 
-    Shapes: x_* [N, D] float32. y_*: regression [N, C] float32, standardised with target_mean and target_scale [C];
-    binary and multiclass [N] int64 class indices. C is 1 for binary, the number of classes for multiclass.
+    Shapes: x_* [N, D] float32. y_*: regression [N, C] float32, scaled by target_mean and target_scale [C]; binary and
+    multiclass [N] int64 class indices; multilabel [N, C] int64 of 0 and 1. C is 1 for binary, the number of classes for
+    multiclass, of labels for multilabel. `weights` of the training rows in the loss, float32: [N, 1], of each label
+    [N, C] for multilabel; None is 1 for all.
     """
 
     task: Task
@@ -46,10 +48,11 @@ class PackData:
     y_valid: NDArray[np.float32] | NDArray[np.int64]
     target_mean: NDArray[np.float64] = field(default_factory=lambda: np.zeros(1))
     target_scale: NDArray[np.float64] = field(default_factory=lambda: np.ones(1))
+    weights: NDArray[np.float32] | None = None
 
     def view_key(self, hyper: Hyperparameters, fold: int) -> Hashable:
-        """See `Views`."""
-        return ()
+        """See `Views`. The rows are the same whatever is asked for, but not what outputs stand for."""
+        return hyper.encoding
 
     def view(self, hyper: Hyperparameters, fold: int) -> PackData:
         """See `Views`."""

@@ -25,6 +25,7 @@ from models.lanes import LaneError, LaneReport, LaneStart, LaneState, Layers, Pa
 from models.layout import Layout
 from models.lineup import sort_key
 from models.live_lane import Lane, admit, keep_best
+from models.loss_table import check_fits, gives_probabilities
 from models.metrics import METRICS, Judge
 
 if HAS_COMPILER:
@@ -76,6 +77,7 @@ class Pack:
         """Return the lane, or an empty one and the reason why it could not be built."""
         layout = Layout(())
         try:
+            check_fits(start.hyper, self._bench(start.hyper, start.fold).rows.task)
             layout = self._layout(start.hyper, start.fold)
             needed = self.bytes_needed(start.hyper, start.fold)
             check_capacity(needed, available, f"a network of widths {layout.widths}")
@@ -169,7 +171,7 @@ class Pack:
     def _line_up(self, lanes: Iterable[Lane]) -> list[list[Lane]]:
         """Sort lanes into groups that are trained at once; neighbours in the list share their gathered batches."""
         found: dict[GroupKey, list[Lane]] = {}
-        for lane in sorted(lanes, key=sort_key):
+        for lane in sorted(lanes, key=lambda lane: sort_key(lane, self._bench_of(lane).rows.task)):
             found.setdefault(self._key(lane), []).append(lane)
         groups = []
         for key in sorted(found):

@@ -87,7 +87,7 @@ Feature = NumericFeature | CategoricalFeature
 
 
 class Target(BaseModel):
-    """A target column; regression predicts `output * scale + mean`."""
+    """A target column; regression predicts `output * scale + mean`, output activation included."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

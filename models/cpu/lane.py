@@ -21,15 +21,17 @@ VALIDATION_ROWS = 64
 
 @kernel
 def train_epoch(
-    rows: Any, room: Any, widths: Any, real: Any, codes: Any, batches: Any, table: Any, dropout: Any
+    rows: Any, room: Any, widths: Any, real: Any, codes: Any, batches: Any, table: Any, dropout: Any, coefficient: float
 ) -> float:
     """Train one lane for one epoch; return its mean loss.
 
     Shapes: `rows` parameters, gradients, first and second moment, [size] each (`models.layout`); `room` out, kept, mask
     [batch rows * all widths above the inputs], two deltas [batch rows * largest width], transposed [largest weight],
     zeros [largest width]; `widths`, `real` padded and unpadded widths, inputs first; `codes` of activation, whether its
-    backward reads the input, of loss and of optimizer; `batches` x, target, weight [S * B * width], rows [S] in use
-    (padded) and shares [S]; `table` [S, 11] see `optimizers.update`; `dropout` rate and keys.
+    backward reads the input, of loss, of optimizer, of output activation and whether its backward reads the input;
+    `batches` x, target, weight [S * B * width], rows [S] in use
+    (padded) and shares [S]; `table` [S, 11] see `optimizers.update`; `dropout` rate and keys; `coefficient` of the
+    loss.
     """
     x, target, weight, n_rows, shares, batch_rows = batches
     n_inputs, n_columns = widths[0], widths[-1]
@@ -40,7 +42,7 @@ def train_epoch(
         last = _forward(rows[0], room, widths, real, codes, x, x_start, n_rows[step], dropout, step)
         outputs = room[0][last : last + n_rows[step] * n_columns]
         shape = n_rows[step], real[-1], n_columns
-        loss += shares[step] * lose(codes[2], outputs, target[y_start:y_stop], weight[y_start:y_stop], shape)
+        loss += shares[step] * lose(codes, coefficient, outputs, target[y_start:y_stop], weight[y_start:y_stop], shape)
         _backward(rows, room, widths, codes, x, x_start, n_rows[step], last, dropout[0])
         update(codes[3], rows, table[step])
     return loss
@@ -136,3 +138,4 @@ def infer(parameters: Any, room: Any, widths: Any, real: Any, codes: Any, x: Any
         last = _forward(parameters, room, widths, real, codes, x, first * widths[0], n_rows, no_dropout, 0)
         size = n_rows * n_columns
         answers[first * n_columns : first * n_columns + size] = room[0][last : last + size]
+    activate(codes[4], answers)
