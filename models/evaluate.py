@@ -41,15 +41,22 @@ def r2(true: Floats, predicted: Floats) -> float:
 
 
 def log_loss(true: Indices, probabilities: Floats) -> float:
-    """Average -log of the true class's probability, kept off 0 by one float64 epsilon. Shapes: [N], [N, classes]."""
+    """Average -log of the true class's probability, kept off 0 by one float64 epsilon.
+
+    Shapes: [N], [N, classes]; multilabel [N, L] both, with the mean over labels.
+    """
     epsilon = np.finfo(np.float64).eps
     clipped = np.clip(probabilities, epsilon, 1 - epsilon)
+    if true.ndim == 2:
+        return float(-np.mean(np.log(np.where(true == 1, clipped, 1 - clipped))))
     clipped = clipped / clipped.sum(axis=1, keepdims=True)
     return float(-np.mean(np.log(clipped[np.arange(len(true)), true])))
 
 
 def accuracy(true: Indices, probabilities: Floats) -> float:
-    """Count the share of rows whose most probable class is the true one."""
+    """Count the share of rows whose most probable class is the true one; multilabel: whose labels are all right."""
+    if true.ndim == 2:
+        return float(np.mean(((probabilities > 0.5) == true).all(axis=1)))
     return float(np.mean(probabilities.argmax(axis=1) == true))
 
 
@@ -87,7 +94,7 @@ _METRICS: dict[str, Callable[[Any, Any], float]] = {
 
 
 def evaluate(metric: str, true: NDArray[Any], predicted: Floats) -> float:
-    """Score predictions in raw units, or probabilities [N, classes] against class indices.
+    """Score predictions in raw units, or probabilities [N, classes] against class indices, or [N, L] against labels.
 
     Raises: KeyError for a metric that is not there.
     """

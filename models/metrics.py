@@ -19,7 +19,7 @@ from models.lanes import PackData, Task
 if HAS_COMPILER:
     from models.cpu.losses import log_probabilities
 
-CLASSIFICATION: frozenset[Task] = frozenset({"binary", "multiclass"})
+CLASSIFICATION: frozenset[Task] = frozenset({"binary", "multiclass", "multilabel"})
 REGRESSION: frozenset[Task] = frozenset({"regression"})
 
 
@@ -28,7 +28,7 @@ class Answers:
     """Predictions of K lanes beside the truth, float64.
 
     Shapes: regression: predicted [K, N, C] and truth [N, C] in raw units. Classification: predicted [K, N, classes] are
-    log probabilities, truth [N] class indices.
+    log probabilities, truth [N] class indices. Multilabel: predicted [K, N, L] log probabilities of 1, truth [N, L].
     """
 
     predicted: Tensor
@@ -75,17 +75,24 @@ def r2(answers: Answers) -> Tensor:
 
 
 def log_loss(answers: Answers) -> Tensor:
-    """Probabilities are clipped to [eps, 1 - eps] of float64."""
-    index = answers.truth.expand(len(answers.predicted), -1).unsqueeze(2)
+    """Probabilities are clipped to [eps, 1 - eps] of float64. Multilabel: the mean over labels."""
     eps = torch.finfo(torch.float64).eps
+    if answers.truth.ndim == 2:
+        yes = answers.predicted.clamp(np.log(eps), np.log1p(-eps))
+        no = torch.log(-torch.expm1(yes))
+        return -_mean(torch.where(answers.truth == 1, yes, no)).mean(1)
+    index = answers.truth.expand(len(answers.predicted), -1).unsqueeze(2)
     return -_mean(answers.predicted.gather(2, index).clamp(np.log(eps), np.log1p(-eps)).squeeze(2))
 
 
 def _hits(answers: Answers) -> Tensor:
+    if answers.truth.ndim == 2:
+        return ((answers.predicted > np.log(0.5)) == answers.truth).all(2).double()
     return (answers.predicted.argmax(2) == answers.truth).double()
 
 
 def accuracy(answers: Answers) -> Tensor:
+    """Multilabel: the share of rows whose labels are all right, as scikit-learn has it."""
     return _mean(_hits(answers))
 
 
@@ -115,7 +122,7 @@ METRICS: dict[str, Metric] = {
     "r2": Metric(r2, REGRESSION, maximize=True),
     "log_loss": Metric(log_loss, CLASSIFICATION, maximize=False),
     "accuracy": Metric(accuracy, CLASSIFICATION, maximize=True),
-    "balanced_accuracy": Metric(balanced_accuracy, CLASSIFICATION, maximize=True),
+    "balanced_accuracy": Metric(balanced_accuracy, frozenset({"binary", "multiclass"}), maximize=True),
     "roc_auc": Metric(roc_auc, frozenset({"binary"}), maximize=True),
 }
 
@@ -146,6 +153,8 @@ class Judge:
             return real * self._scale + self._mean
         if self.task == "binary":
             return torch.nn.functional.logsigmoid(torch.cat([-real, real], 2))
+        if self.task == "multilabel":
+            return torch.nn.functional.logsigmoid(real)
         if HAS_COMPILER and real.device.type == "cpu":
             answers = np.empty(real.shape)
             log_probabilities(real.numpy(), answers)

@@ -27,6 +27,7 @@ from models.lineup import sort_key
 from models.live_lane import Lane, admit, keep_best
 from models.loss_table import check_fits, gives_probabilities
 from models.metrics import METRICS, Judge
+from models.scores import needs_probabilities
 
 if HAS_COMPILER:
     from models.cpu.engine import LANES_AT_ONCE, LaneByLane, Room, serves
@@ -54,6 +55,7 @@ class Pack:
         self._room = Room(self._like.numpy().dtype) if compiled else None
         self._lanes: dict[int, Lane] = {}
         self._shortage: str | None = None
+        self._of_probabilities = [needs_probabilities(name) for name in settings.metrics]
 
     def start(self, starts: Sequence[LaneStart]) -> list[LaneReport]:
         """Admit lanes, or give live ones another state; return a report for each that cannot be built."""
@@ -227,7 +229,7 @@ class Pack:
     def _report(self, group: Trained, losses: list[float], scores: list[list[float]]) -> list[LaneReport]:
         n_steps = -(-self._bench_of(group.lanes[0]).rows.n_train // group.batch_size)
         reports, improved = [], []
-        for lane, loss, values in zip(group.lanes, losses, scores, strict=True):
+        for lane, loss, values in zip(group.lanes, losses, map(self._tell, group.lanes, scores), strict=True):
             lane.epoch, lane.n_steps, lane.sequence = lane.epoch + 1, lane.n_steps + n_steps, lane.sequence + 1
             if not (math.isfinite(loss) and math.isfinite(values[0])):
                 lane.outcome = "diverged"
@@ -239,6 +241,12 @@ class Pack:
         if improved:
             group.keep_best(improved)
         return reports
+
+    def _tell(self, lane: Lane, scores: list[float]) -> list[float]:
+        """Leave open what asks for probabilities of a lane that has none."""
+        if gives_probabilities(lane.hyper.loss):
+            return scores
+        return [math.nan if asks else value for value, asks in zip(scores, self._of_probabilities, strict=True)]
 
 
 def warm_up(device: str = "cpu") -> None:

@@ -17,6 +17,7 @@ METRICS: dict[Task, tuple[str, ...]] = {
     "regression": ("mean_squared_error", "r2", "mean_absolute_error"),
     "binary": ("log_loss", "accuracy", "roc_auc"),
     "multiclass": ("log_loss", "accuracy", "balanced_accuracy"),
+    "multilabel": ("log_loss", "accuracy"),
 }
 
 
@@ -30,6 +31,8 @@ def make_data(task: Task = "regression", n_outputs: int = 1, n_train: int = 75, 
         y = (signal[:, 0] > 0).astype(np.int64)
     elif task == "multiclass":
         y = signal.argmax(1)
+    elif task == "multilabel":
+        y = (signal > 0).astype(np.int64)
     mean, scale = np.linspace(5, 6, n_outputs), np.linspace(2, 3, n_outputs)
     return PackData(task, n_outputs, x[:n_train], y[:n_train], x[n_train:], y[n_train:], mean, scale)
 

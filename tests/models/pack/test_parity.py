@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -28,8 +28,8 @@ MIXED = [
 ]
 
 
-def assert_equal_to_twins(data: PackData, hypers: list[Hyperparameters], n_epochs: int = 3) -> None:
-    pack = make_pack(data)
+def assert_equal_to_twins(data: PackData, hypers: list[Hyperparameters], n_epochs: int = 3, **more: Any) -> None:
+    pack = make_pack(data, **more)
     assert start(pack, *hypers) == []
     reports = pack.train(dict.fromkeys(range(len(hypers)), n_epochs))
     states = pack.save(range(len(hypers)))
