@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from models.hyper import Hyperparameters
 
 Task = Literal["regression", "binary", "multiclass", "multilabel"]
+Classes = list[Any] | dict[str, list[Any]]
+"""The classes of a target, or of each of several by its name: JSON values in the order of their indices."""
 Outcome = Literal["diverged", "patience", "failed"]
 Layers = list[tuple[NDArray[np.float32], NDArray[np.float32]]]
 """Weights [I, O] and bias [O] of every layer, unpadded, in order."""

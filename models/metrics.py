@@ -87,7 +87,8 @@ def log_loss(answers: Answers) -> Tensor:
 
 def _hits(answers: Answers) -> Tensor:
     if answers.truth.ndim == 2:
-        return ((answers.predicted > np.log(0.5)) == answers.truth).all(2).double()
+        chosen = (answers.predicted > np.log(0.5)).long()
+        return torch.eq(chosen, answers.truth).all(2).double()
     return (answers.predicted.argmax(2) == answers.truth).double()
 
 

@@ -34,9 +34,13 @@ SCORES: tuple[Score, ...] = (
     Score("root_mean_squared_error", REGRESSION, False, "Its root, in units of the target."),
     Score("mean_absolute_error", REGRESSION, False, "Mean absolute difference, in units of the target."),
     Score("r2", REGRESSION, True, "Share of the target's variance explained; 1 is perfect."),
-    Score("log_loss", CLASSIFICATION, False, "Mean negative log-likelihood of the true class, in nats.", "probabilities"),
+    Score(
+        "log_loss", CLASSIFICATION, False, "Mean negative log-likelihood of the true class, in nats.", "probabilities"
+    ),
     Score("accuracy", CLASSIFICATION, True, "Share of rows whose class, or all labels, were predicted.", "labels"),
-    Score("balanced_accuracy", ONE_CLASS_A_ROW, True, "Mean over classes of the share of their rows predicted.", "labels"),
+    Score(
+        "balanced_accuracy", ONE_CLASS_A_ROW, True, "Mean over classes of the share of their rows predicted.", "labels"
+    ),
     Score("roc_auc", ("binary",), True, "Chance that a positive row is ranked above a negative one.", "ranking"),
 )
 """The first metric of a task is its default objective."""

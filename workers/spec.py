@@ -23,6 +23,7 @@ from workers.resolved import ResolvedJob
 from workers.space_choices import SpaceChoices, choose_space
 from workers.table_choices import TableChoices, choose_from_table, choose_task
 from workers.trainers import TRAINERS
+from workers.trainers.base import Trainer
 
 __all__ = [
     "FieldProblem",
@@ -57,9 +58,12 @@ def resolve(spec: JobSpec, schema: TableSchema, default_target: Sequence[str] | 
     refuse_not_yet(spec)
     refusals = Refusals()
     table = choose_from_table(spec, schema, default_target, refusals)
-    objective = _choose_objective(spec, table.task, refusals)
     trainer = TRAINERS[spec.trainer]
     space = choose_space(spec, trainer, refusals)
+    objective = _choose_objective(spec, table.task, trainer, space, refusals)
+    if space is not None and table.task is not None:
+        targets = [column for name in table.targets if (column := schema.column(name))]
+        refusals.extend("invalid-space", trainer.task_problems(table.task, targets, space.space, space.fixed))
     race = _choose_race(spec, space, refusals)
     refusals.raise_any()
     if space is None or objective is None or race is None:
@@ -75,7 +79,6 @@ def refuse_not_yet(spec: JobSpec) -> None:
     several = isinstance(spec.objective, list) and len(spec.objective) != 1
     validation = spec.split.validation
     wanted = {
-        "task": ("multilabel", spec.task == "multilabel"),
         "trainer": (f"trainer {spec.trainer}", spec.trainer not in TRAINERS),
         "objective": ("other than one objective", several),
         "split.validation.kind": ("kfold", isinstance(validation, Kfold)),
@@ -113,15 +116,21 @@ def preview(job: ResolvedJob) -> dict[str, Any]:
     }
 
 
-def _choose_objective(spec: JobSpec, task: Task | None, refusals: Refusals) -> Objective | None:
+def _choose_objective(
+    spec: JobSpec, task: Task | None, trainer: Trainer, space: SpaceChoices | None, refusals: Refusals
+) -> Objective | None:
+    """Take what is asked for, or the first metric of the task that every trial has."""
     wanted = spec.objective[0] if isinstance(spec.objective, list) else spec.objective
-    fitting = scores_for(task) if task else SCORES
+    of_task = scores_for(task) if task else SCORES
+    bare = trainer.without_probabilities(space.space, space.fixed) if space else []
+    fitting = [score for score in of_task if not (bare and score.needs == "probabilities")]
     score = find_score(wanted) if wanted is not None else fitting[0]
     if score in fitting:
         return Objective(name=score.name, maximize=score.maximize)
-    allowed = ", ".join(other.name for other in fitting)
-    of_task = f" of {task}" if task else ""
-    refusals.add(REQUEST, "objective", f"{wanted!r} is no metric{of_task}; allowed: {allowed}")
+    reason = f"is no metric of {task}" if task else "is no metric"
+    if score in of_task:
+        reason = f"needs probabilities, and the loss {bare[0]} gives none"
+    refusals.add(REQUEST, "objective", f"{wanted!r} {reason}; allowed: {', '.join(other.name for other in fitting)}")
     return None
 
 

@@ -55,14 +55,12 @@ def lose(codes: Any, coefficient: float, outputs: Any, target: Any, weight: Any,
 @kernel
 def _lose(code: int, coefficient: float, outputs: Any, target: Any, weight: Any, shape: Any) -> float:
     loss: float
-    if code == SOFTMAX or code == LOGISTIC:
-        truth = target
-        if coefficient > 0:
-            truth = _smooth(target, coefficient, shape[1] if code == SOFTMAX else 2, shape)
-        if code == SOFTMAX:
-            loss = _softmax(outputs, truth, weight, shape)
-        else:
-            loss = _logistic(outputs, truth, weight)
+    if code == SOFTMAX:
+        truth = target if coefficient == 0 else _smooth(target, coefficient, shape[1], shape)
+        loss = _softmax(outputs, truth, weight, shape)
+    elif code == LOGISTIC:
+        truth = target if coefficient == 0 else _smooth(target, coefficient, 2, shape)
+        loss = _logistic(outputs, truth, weight)
     elif code == SOFTMAX_FOCAL:
         loss = _softmax_focal(outputs, target, weight, shape, coefficient)
     elif code == LOGISTIC_FOCAL:

@@ -53,7 +53,9 @@ def balanced(data: PackData) -> PackData:
 
 @pytest.mark.parametrize(("task", "n_outputs"), TASKS)
 def test_a_lane_equals_its_solo_twin_for_every_loss_of_its_task(task: Task, n_outputs: int) -> None:
-    assert_equal_to_twins(make_data(task, n_outputs), [make_hyper(**more) for more in variants(task)], **of_labels(task))
+    assert_equal_to_twins(
+        make_data(task, n_outputs), [make_hyper(**more) for more in variants(task)], **of_labels(task)
+    )
 
 
 @pytest.mark.parametrize("activation", get_args(OutputActivationName))
@@ -86,7 +88,9 @@ def test_balanced_weights_are_those_of_scikit_learn_and_average_one() -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["float32", "float64"])
-@pytest.mark.parametrize(("task", "n_outputs"), [("regression", 2), ("binary", 1), ("multilabel", 3), ("multiclass", 5)])
+@pytest.mark.parametrize(
+    ("task", "n_outputs"), [("regression", 2), ("binary", 1), ("multilabel", 3), ("multiclass", 5)]
+)
 def test_a_lane_has_the_same_bits_beside_lanes_with_other_losses(
     task: Task, n_outputs: int, dtype: torch.dtype
 ) -> None:
@@ -135,12 +139,18 @@ def test_a_loss_without_probabilities_leaves_metrics_that_need_them_open(loss: s
     [
         ("binary", {"loss": "huber"}, "the loss huber is not for binary"),
         ("regression", {"loss": "cross_entropy"}, "the loss cross_entropy is not for regression"),
-        ("multiclass", {"output_activation": "relu"}, "output_activation: the output activation relu is for regression"),
+        (
+            "multiclass",
+            {"output_activation": "relu"},
+            "output_activation: the output activation relu is for regression",
+        ),
         ("regression", {"class_weight": "balanced"}, "class_weight: balanced weighs classes"),
         ("regression", {"label_smoothing": 0.1}, "label_smoothing: it smooths classes"),
     ],
 )
-def test_a_lane_whose_settings_are_not_for_its_task_fails_alone(task: Task, wrong: dict[str, Any], message: str) -> None:
+def test_a_lane_whose_settings_are_not_for_its_task_fails_alone(
+    task: Task, wrong: dict[str, Any], message: str
+) -> None:
     pack = make_pack(make_data(task, 3 if task == "multiclass" else 1))
     (failed,) = start(pack, make_hyper(**wrong), make_hyper())
     assert failed.lane == 0
