@@ -23,7 +23,7 @@ def bytes_needed(hyper: Hyperparameters, layout: Layout, n_rows: tuple[int, int]
     """Estimate the bytes that one lane takes while it trains, from above; n_rows are for training and validation."""
     hidden = layout.padded[1:-1]
     batch_rows = round_up(min(hyper.batch_size, n_rows[0]), BATCH_MULTIPLE)
-    activations = batch_rows * (2 * sum(hidden) + 2 * max(hidden, default=0) + 4 * layout.padded[-1])
+    activations = batch_rows * (2 * sum(hidden) + 2 * max(hidden, default=0) + 10 * layout.padded[-1])
     masks = steps_per_chunk(batch_rows, hidden) * batch_rows * sum(hidden) if hyper.dropout else 0
     validation = VALIDATION_ROWS * sum(layout.padded[1:]) + round_up(n_rows[1], VALIDATION_ROWS) * layout.padded[-1]
     metrics = 5 * 8 * n_rows[1] * max(2, layout.widths[-1])  # in float64, whatever the pack computes in

@@ -221,4 +221,4 @@ class Predictor:
 
 def _squash(z: NDArray[np.float64]) -> NDArray[np.float64]:
     """Bring decision values into 0..1, 0 to 0.5, in a way that keeps large ones apart."""
-    return 0.5 + 0.5 * z / (1 + np.abs(z))
+    return np.asarray(0.5 + 0.5 * z / (1 + np.abs(z)))

@@ -11,7 +11,7 @@ import torch
 
 from models.hyper import Hyperparameters, OutputActivationName
 from models.job_data import balanced_weights
-from models.lanes import LaneStart, PackData, PackSettings, Task
+from models.lanes import LaneStart, LaneState, PackData, PackSettings, Task
 from models.loss_table import LOSSES, losses_for
 from models.pack import Pack
 from tests.models.oracle import Twin
@@ -180,3 +180,38 @@ def test_the_quantile_loss_learns_a_quantile() -> None:
 
 def test_every_loss_is_for_some_task_and_has_a_twin() -> None:
     assert {name for task in get_args(Task) for name in losses_for(task)} == set(LOSSES)
+
+
+@pytest.mark.parametrize(
+    ("task", "n_outputs"), [("regression", 2), ("binary", 1), ("multilabel", 3), ("multiclass", 5)]
+)
+def test_a_lane_whose_outputs_overflow_ends_as_diverged_whatever_its_loss(task: Task, n_outputs: int) -> None:
+    data, lanes = make_data(task, n_outputs), [make_hyper(**more) for more in variants(task)]
+    pack = make_pack(data, torch.float32, **of_labels(task))
+    start(pack, *lanes)
+    huge = {
+        n: LaneState(0, 0, {k: a + 1e30 for k, a in s.arrays.items()}) for n, s in pack.save(range(len(lanes))).items()
+    }
+    healthy = len(lanes)
+    starts = [LaneStart(lane, hyper, 100, huge[lane]) for lane, hyper in enumerate(lanes)]
+    assert pack.start([*starts, LaneStart(healthy, make_hyper(), 100)]) == []
+    reports = pack.train(dict.fromkeys(range(healthy + 1), 1))
+    assert [report.outcome for report in reports] == ["diverged"] * healthy + [None]
+
+
+@pytest.mark.parametrize(
+    ("task", "n_outputs"), [("regression", 2), ("binary", 1), ("multilabel", 3), ("multiclass", 5)]
+)
+def test_a_lane_of_any_loss_goes_on_elsewhere_as_if_nothing_had_happened(task: Task, n_outputs: int) -> None:
+    data, lanes = make_data(task, n_outputs), [make_hyper(**more) for more in variants(task)]
+    numbers, more = range(len(lanes)), of_labels(task)
+    whole, first, second = (make_pack(data, torch.float32, **more) for _ in range(3))
+    start(whole, *lanes)
+    whole.train(dict.fromkeys(numbers, 4))
+    start(first, *lanes)
+    first.train(dict.fromkeys(numbers, 2))
+    second.start(first.leave(numbers))
+    second.train(dict.fromkeys(numbers, 2))
+    expected, given = whole.save(numbers), second.save(numbers)
+    for lane in numbers:
+        assert given[lane].arrays["parameters"].tobytes() == expected[lane].arrays["parameters"].tobytes()
