@@ -29,9 +29,8 @@ def train_epoch(
     [batch rows * all widths above the inputs], two deltas [batch rows * largest width], transposed [largest weight],
     zeros [largest width]; `widths`, `real` padded and unpadded widths, inputs first; `codes` of activation, whether its
     backward reads the input, of loss, of optimizer, of output activation and whether its backward reads the input;
-    `batches` x, target, weight [S * B * width], rows [S] in use
-    (padded) and shares [S]; `table` [S, 11] see `optimizers.update`; `dropout` rate and keys; `coefficient` of the
-    loss.
+    `batches` x, target, weight [S * B * width], rows [S] in use (padded) and shares [S]; `table` [S, 11] see
+    `optimizers.update`; `dropout` rate and keys; `coefficient` of the loss, see `models.loss_table`.
     """
     x, target, weight, n_rows, shares, batch_rows = batches
     n_inputs, n_columns = widths[0], widths[-1]

@@ -40,7 +40,7 @@ class Finished(NamedTuple):
 
 def build_package(resolved: ResolvedJob, seed: int) -> bytes:
     """Draw a network for the job's data and write its package."""
-    hyper = Hyperparameters(hidden_layers=1, units=8)
+    hyper = Hyperparameters.model_validate({"hidden_layers": 1, "units": 8, "loss": resolved.fixed["loss"]})
     prepared = prepare(bundled_table(resolved.dataset), resolved.prepare_request())
     draw = np.random.default_rng(seed)
     sizes = [prepared.preprocessor.n_inputs, 8, prepared.data.n_outputs]
@@ -51,9 +51,9 @@ def build_package(resolved: ResolvedJob, seed: int) -> bytes:
     return write_package(layers, hyper, prepared, {"job": "a job"})
 
 
-def finish_job(database: Database, dataset: str = "iris") -> Finished:
+def finish_job(database: Database, dataset: str = "iris", **body: Any) -> Finished:
     """Submit a job and drive it by hand: five trials of two epochs each, models of the best two."""
-    job, _ = submit_job(database, {"dataset": dataset, "keep_models": 2, "budget": {"trials": 5}}, None)
+    job, _ = submit_job(database, {"dataset": dataset, "keep_models": 2, "budget": {"trials": 5}, **body}, None)
     leases = Leases(database, 15)
     claim = leases.claim_next("r1")
     assert claim is not None
