@@ -191,11 +191,15 @@ def _absolute_errors(true: Floats, predicted: Floats) -> Floats:
 def _surprises(true: NDArray[np.int64], probabilities: Floats) -> Floats:
     epsilon = np.finfo(np.float64).eps
     clipped = np.clip(probabilities, epsilon, 1 - epsilon)
+    if true.ndim == 2:
+        return _mean_of_targets(-np.log(np.where(true == 1, clipped, 1 - clipped)))
     surprises: Floats = -np.log(clipped[np.arange(len(true)), true] / clipped.sum(axis=1))
     return surprises
 
 
 def _hits(true: NDArray[np.int64], probabilities: Floats) -> Floats:
+    if true.ndim == 2:
+        return ((probabilities > 0.5) == true).all(axis=1).astype(np.float64)
     hits: Floats = (probabilities.argmax(axis=1) == true).astype(np.float64)
     return hits
 

@@ -100,5 +100,21 @@ PRESETS: dict[str, Preset] = {
                 "units": {"type": "int", "low": 32, "high": 256, "log": True, "default": 100},
             },
         ),
+        _preset(
+            "perceptron",
+            "Rosenblatt's perceptron: one threshold unit for each class, labels without probabilities.",
+            {
+                "loss": "perceptron",
+                "hidden_layers": 0,
+                "optimizer": "sgd",
+                "momentum": 0.0,
+                "learning_rate": 1.0,
+                "initialisation": "zeros",
+            },
+            {
+                "batch_size": {"type": "choice", "values": [1, 8, 32], "default": 1},
+                "class_weight": {"type": "choice", "values": ["none", "balanced"], "default": "none"},
+            },
+        ),
     ]
 }

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from models.dates import parse_date
-from models.lanes import Task
+from models.lanes import Classes, Task
 from models.schema import ColumnPart, ColumnSchema, Holdout, Split, TableSchema
 from search.conditions import same_value
 from search.problems import join_path
@@ -28,7 +28,7 @@ class TableChoices:
     targets: list[str]
     task: Task | None
     task_reason: str
-    classes: list[Any] | None
+    classes: Classes | None
     features: list[FeatureColumn]
     rows: Part
 
@@ -42,7 +42,7 @@ def choose_from_table(
     if targets and task is not None:
         _check_task(task, targets, refusals)
     features = _choose_features(spec, schema, [target.name for target in targets], refusals)
-    classes = targets[0].classes if targets and task in ("binary", "multiclass") else None
+    classes = None if task in (None, "regression") else _list_classes(task, targets)
     rows = _count_rows(spec.split, schema, targets, refusals)
     _check_strata(spec.split, task, targets, refusals)
     return TableChoices([target.name for target in targets], task, reason, classes, features, rows)
@@ -51,15 +51,18 @@ def choose_from_table(
 def choose_task(wanted: str, targets: Sequence[ColumnSchema]) -> tuple[Task | None, str]:
     """Choose the task, and say why.
 
-    Several targets are regression. Of one target: text is binary with two classes and multiclass with more; true and
-    false are binary; whole numbers are binary with two of them, multiclass with up to 20; other numbers are regression.
+    Several targets are multilabel if each is true or false, else regression. Of one target: text is binary with two
+    classes and multiclass with more; true and false are binary; whole numbers are binary with two of them, multiclass
+    with up to 20; other numbers are regression.
     """
     match wanted:
-        case "regression" | "binary" | "multiclass":
+        case "regression" | "binary" | "multiclass" | "multilabel":
             return wanted, "as asked for"
     if not targets:
         return None, ""
     if len(targets) > 1:
+        if all(target.kind == "boolean" for target in targets):
+            return "multilabel", f"{len(targets)} targets, each true or false"
         return "regression", f"{len(targets)} targets"
     target = targets[0]
     n = target.cardinality
@@ -127,16 +130,28 @@ def _check_task(task: Task, targets: list[ColumnSchema], refusals: Refusals) -> 
                 message = f"regression needs numbers; {target.name!r} holds {_show(target.examples)}"
                 refusals.add(DATA, "target", message)
         return
-    if len(targets) > 1:
-        refusals.add(DATA, "task", f"{task} takes one target, {len(targets)} were given; several are regression")
+    if task != "multilabel" and len(targets) > 1:
+        several = "several are regression or multilabel"
+        refusals.add(DATA, "task", f"{task} takes one target, {len(targets)} were given; {several}")
         return
-    target = targets[0]
-    if task == "binary" and target.cardinality != 2:
-        message = f"binary needs 2 classes; {target.name!r} has {target.cardinality}: multiclass takes them"
+    for target in targets:
+        _check_label(task, target, refusals)
+
+
+def _check_label(task: Task, target: ColumnSchema, refusals: Refusals) -> None:
+    if task != "multiclass" and target.cardinality != 2:
+        hint = ": multiclass takes them" if task == "binary" else ""
+        message = f"{task} needs 2 classes; {target.name!r} has {target.cardinality}{hint}"
         refusals.add(DATA, "task", message)
     elif target.classes is None:
         message = f"{target.name!r} has {target.cardinality} classes; at most 1000, of 200 letters, are taken"
         refusals.add(DATA, "task", message)
+
+
+def _list_classes(task: Task | None, targets: list[ColumnSchema]) -> Classes | None:
+    if task == "multilabel":
+        return {target.name: target.classes or [] for target in targets}
+    return targets[0].classes if targets else None
 
 
 def _split_columns(split: Split) -> list[str]:
@@ -251,8 +266,8 @@ def _check_strata(split: Split, task: Task | None, targets: list[ColumnSchema], 
     if not isinstance(split.validation, Holdout) or split.validation.stratify is not True or not targets:
         return
     path = "split.validation.stratify"
-    if task == "regression":
-        refusals.add(DATA, path, "true needs classes; regression takes auto or false")
+    if task in ("regression", "multilabel"):
+        refusals.add(DATA, path, f"true needs the classes of one target; {task} takes auto or false")
         return
     least = 2 if split.test is None else 3
     for value, n in zip(targets[0].classes or [], targets[0].counts or [], strict=False):

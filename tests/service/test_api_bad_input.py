@@ -84,7 +84,12 @@ BAD_JOBS: dict[str, tuple[dict[str, Any], str, str]] = {
         "not yet",
     ),
     "several objectives": ({"dataset": "iris", "objective": ["log_loss", "accuracy"]}, "objective", "not yet"),
-    "multilabel": ({"dataset": "iris", "task": "multilabel"}, "task", "not yet"),
+    "multilabel": ({"dataset": "iris", "task": "multilabel"}, "task", "multilabel needs 2 classes; 'species' has 3"),
+    "softmax with a regression target": (
+        {"dataset": "diabetes", "fixed": {"loss": "cross_entropy"}},
+        "fixed.loss",
+        "the loss cross_entropy is not for regression",
+    ),
     "repeats": ({"dataset": "iris", "repeats": 3}, "repeats", "not yet"),
     "a strange label": ({"dataset": "iris", "labels": {'te"am': "a"}}, "labels", "letter"),
     "a NUL in the name": ({"dataset": "iris", "name": "a\0b"}, "name", "NUL"),
