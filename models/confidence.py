@@ -199,7 +199,7 @@ def _surprises(true: NDArray[np.int64], probabilities: Floats) -> Floats:
 
 def _hits(true: NDArray[np.int64], probabilities: Floats) -> Floats:
     if true.ndim == 2:
-        return ((probabilities > 0.5) == true).all(axis=1).astype(np.float64)
+        return np.all((probabilities > 0.5) == true, axis=1).astype(np.float64)
     hits: Floats = (probabilities.argmax(axis=1) == true).astype(np.float64)
     return hits
 

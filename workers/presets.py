@@ -44,6 +44,24 @@ PRESETS: dict[str, Preset] = {
             },
         ),
         _preset(
+            "strong",
+            "Published practice for tables: piecewise-linear embeddings, AdamW down a cosine, dropout, weight decay."
+            " Trial 0 is its default point. Source: Gorishniy et al. 2022, Holzmueller et al. 2024.",
+            {"optimizer": "adamw", "beta2": 0.95, "schedule": "cosine"},
+            {
+                "numeric_embedding": {"type": "choice", "values": ["piecewise_linear", "none"]},
+                "embedding_bins": {"type": "choice", "values": [8, 16, 32], "default": 16},
+                "numeric_scaling": {"type": "choice", "values": ["robust_smooth", "standard", "quantile"]},
+                "learning_rate": _log(5e-4, 2e-2, 4e-3),
+                "hidden_layers": {"type": "int", "low": 1, "high": 3, "default": 2},
+                "units": {"type": "int", "low": 32, "high": 256, "log": True, "default": 128},
+                "activation": {"type": "choice", "values": ["silu", "gelu", "relu"]},
+                "dropout": {"type": "float", "low": 0.0, "high": 0.5, "default": 0.15},
+                "weight_decay": _log(1e-4, 0.3, 2e-2),
+                "batch_size": {"type": "choice", "values": [32, 64, 128], "default": 64},
+            },
+        ),
+        _preset(
             "chapter",
             "The book chapter's own search: plain SGD, 0 to 3 layers of 1 to 99 units. Source: Geron 2019, chapter 10.",
             {"optimizer": "sgd", "momentum": 0.0, "batch_size": 32, "initialisation": "glorot"},
