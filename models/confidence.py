@@ -199,8 +199,10 @@ def _surprises(true: NDArray[np.int64], probabilities: Floats) -> Floats:
 
 def _hits(true: NDArray[np.int64], probabilities: Floats) -> Floats:
     if true.ndim == 2:
-        return np.all((probabilities > 0.5) == true, axis=1).astype(np.float64)
-    hits: Floats = (probabilities.argmax(axis=1) == true).astype(np.float64)
+        right = np.all((probabilities > 0.5) == true, axis=1)
+    else:
+        right = probabilities.argmax(axis=1) == true
+    hits: Floats = right.astype(np.float64)
     return hits
 
 
