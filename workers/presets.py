@@ -31,8 +31,8 @@ PRESETS: dict[str, Preset] = {
     for preset in [
         _preset(
             "default",
-            "AdamW over sizes, rates and regularisation that suit most tables.",
-            {"optimizer": "adamw"},
+            "AdamW down a cosine over sizes, rates and regularisation that suit most tables.",
+            {"optimizer": "adamw", "schedule": "cosine", "numeric_scaling": "robust_smooth"},
             {
                 "learning_rate": _log(3e-4, 3e-2, 3e-3),
                 "hidden_layers": {"type": "int", "low": 1, "high": 3, "default": 2},
