@@ -70,12 +70,12 @@ def test_every_stored_network_scores_what_its_best_epoch_scored_by_its_own_prepr
     started = mixed_race(scheduler)
     data = started.prepared.job_data
     valid = data.folds[0].valid
-    rows = {name: column[valid] for name, column in data.columns.items()}
+    rows = data.part(valid)
     end, sink = finished(started)
     assert end.state == "succeeded", end
     for fact in models_of(sink):
         predictor = Predictor.from_package(fact.package)
-        scored = predictor.evaluate(predictor.preprocessor.transform(rows), data.labels[valid], ["mean_squared_error"])
+        scored = predictor.evaluate(rows, data.labels[valid], ["mean_squared_error"])
         assert math.isclose(scored["mean_squared_error"], fact.objective, rel_tol=1e-4)
         assert fact.test_metrics
     inputs = {len(fact.card["preprocessing"]["features"][0]["edges"]) for fact in models_of(sink)}
