@@ -198,10 +198,7 @@ def _surprises(true: NDArray[np.int64], probabilities: Floats) -> Floats:
 
 
 def _hits(true: NDArray[np.int64], probabilities: Floats) -> Floats:
-    if true.ndim == 2:
-        right = np.all((probabilities > 0.5) == true, axis=1)
-    else:
-        right = probabilities.argmax(axis=1) == true
+    right = np.all((probabilities > 0.5) == true, axis=1) if true.ndim == 2 else probabilities.argmax(axis=1) == true
     hits: Floats = right.astype(np.float64)
     return hits
 
