@@ -79,7 +79,7 @@ class Prediction:
             raise ValueError("a regression model predicts values, not labels")
         if isinstance(self.classes, list):
             return [self.classes[place] for place in self.scores.argmax(axis=1)]
-        classes = self.classes.values()
+        classes = [self.classes[target] for target in self.targets]  # in a card they stand in alphabetical order
         rows = ([pair[place] for pair, place in zip(classes, row, strict=True)] for row in (self.scores > 0.5).tolist())
         return [dict(zip(self.targets, row, strict=True)) for row in rows]
 

@@ -46,7 +46,7 @@ def make_prepared(task: Task = "regression", **encoding: Any) -> Prepared:
         "regression": {"rent": 10 * age + 5, "size": -age},
         "binary": {"rent": np.where(age > 40, "high", "low").astype(object)},
         "multiclass": {"rent": np.digitize(age, [35, 45]).astype(np.float64)},
-        "multilabel": {"cheap": age > 40, "large": np.where(age > 50, "yes", "no")},
+        "multilabel": {"large": np.where(age > 50, "yes", "no"), "cheap": age > 40},
     }[task]
     if task == "multilabel":
         targets = {name: cells.astype(object) for name, cells in targets.items()}
@@ -516,3 +516,9 @@ def test_bytes_that_are_no_package_are_refused() -> None:
     for content, message in [(b"", "no model package"), (b"PK", "no model package"), (newer.getvalue(), "version 99")]:
         with pytest.raises(PackageError, match=message):
             Predictor.from_package(content)
+
+
+def test_labels_of_several_targets_are_classes_of_their_own_targets() -> None:
+    for answer in Predictor.from_package(make_package("multilabel")).predict(ROWS).labels:
+        assert answer["large"] in ("yes", "no")
+        assert answer["cheap"] in (True, False)
