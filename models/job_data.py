@@ -20,13 +20,15 @@ from models.table import Column
 
 Rows = NDArray[np.int64]
 VIEWS_KEPT = 4
+NO_ROWS: Rows = np.zeros(0, np.int64)
 
 
 class Fold(NamedTuple):
-    """Row numbers: which train, and which rank."""
+    """Row numbers, ascending: which train, which rank, and which decide the best epoch in place of the latter."""
 
     train: Rows
     valid: Rows
+    stop: Rows = NO_ROWS
 
 
 class TargetError(ValueError):
@@ -111,11 +113,13 @@ class JobData:
         values: Any = self.labels
         if self.task == "regression":
             values = ((self.labels - mean) / scale).astype(np.float32)
-        train, valid = (
+        train, valid, stop = (
             encoder.preprocessor.transform({name: column[rows] for name, column in self.columns.items()})
             for rows in fold
         )
-        return PackData(self.task, self.n_outputs, train, values[fold.train], valid, values[fold.valid], mean, scale)
+        stopping = (stop, values[fold.stop]) if len(fold.stop) else None
+        parts = train, values[fold.train], valid, values[fold.valid]
+        return PackData(self.task, self.n_outputs, *parts, mean, scale, stopping)
 
 
 def _fit_target(name: str, values: NDArray[np.float64]) -> Target:

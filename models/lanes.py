@@ -46,6 +46,8 @@ class PackData:
     y_valid: NDArray[np.float32] | NDArray[np.int64]
     target_mean: NDArray[np.float64] = field(default_factory=lambda: np.zeros(1))
     target_scale: NDArray[np.float64] = field(default_factory=lambda: np.ones(1))
+    stopping: tuple[NDArray[np.float32], NDArray[np.float32] | NDArray[np.int64]] | None = None
+    """x and y of the rows that decide the best epoch in place of the validation rows."""
 
     def view_key(self, hyper: Hyperparameters, fold: int) -> Hashable:
         """See `Views`."""

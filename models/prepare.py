@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from models.draw import SplitError
 from models.hyper import Hyperparameters
-from models.job_data import Encoder, Fold, JobData, NoFeatureError, TargetError
+from models.job_data import Encoder, Fold, JobData, NoFeatureError, Rows, TargetError
 from models.lanes import PackData, Task
 from models.preprocess import FeatureError, Preprocessor, Target, to_numbers
-from models.schema import ColumnPart, FractionPart, Holdout, Kfold
-from models.split import Parts, Rows, SplitError, SplitSettings, split_rows
+from models.schema import StoppingPart, TestPart, ValidationPart
+from models.split import Parts, SplitSettings, split_rows
 from models.table import Column, Table, distinct_values, missing_mask, plain_value
 
 DEFAULTS = Hyperparameters()
@@ -36,9 +37,10 @@ class PrepareRequest:
     features: Mapping[str, str]
     targets: list[str]
     task: Task
-    test: FractionPart | ColumnPart | None
-    validation: Holdout | ColumnPart | Kfold
+    test: TestPart | None
+    validation: ValidationPart
     split_seed: int = 0
+    stopping: StoppingPart | None = None
 
 
 @dataclass(frozen=True)
@@ -102,16 +104,18 @@ def prepare(table: Table, request: PrepareRequest) -> Prepared:
     parts = _split(table, request, rows, labels)
     columns = _feature_columns(table, request)
     if labels.classes is not None:
-        _check_classes(request, labels.classes, labels.values[parts.train])
+        for fold in parts.folds:
+            _check_classes(request, labels.classes, labels.values[fold.train])
     job_data = _job_data(request, columns, labels, parts)
     encoder = _fit(job_data)
     test = parts.test if request.test is not None else None
+    first = parts.folds[0].train[0]
     return Prepared(
         job_data=job_data,
         test_columns=None if test is None else {name: column[test] for name, column in columns.items()},
         y_test=None if test is None else labels.values[test],
         classes=labels.classes,
-        example={f.name: plain_value(table.columns[f.name][parts.train[0]]) for f in encoder.preprocessor.features},
+        example={f.name: plain_value(table.columns[f.name][first]) for f in encoder.preprocessor.features},
         notes=[*notes, *encoder.notes],
     )
 
@@ -155,18 +159,23 @@ def _index_classes(column: Column, request: PrepareRequest, rows: Rows) -> _Labe
 
 
 def _split(table: Table, request: PrepareRequest, rows: Rows, labels: _Labels) -> Parts:
-    settings = SplitSettings(request.test, request.validation, request.split_seed)
+    settings = SplitSettings(request.test, request.validation, request.split_seed, request.stopping)
     classes = labels.values.astype(np.int64) if labels.classes is not None else None
     try:
         parts = split_rows(settings, table.columns, rows, classes)
     except SplitError as error:
         raise PrepareError(error.path, error.message) from None
-    n_train, n_valid, n_test = len(parts.train), len(parts.valid), len(parts.test)
-    given = f"{len(rows)} rows give {n_train} to train, {n_valid} to validate, {n_test} to test"
-    if n_train < 2 or n_valid == 0:
-        raise PrepareError("split", f"{given}; at least 2 to train and 1 to validate are needed")
-    if request.test is not None and n_test == 0:
-        raise PrepareError("split.test", f"{given}; a test part needs a row (or set split.test to null)")
+    for number, fold in enumerate(parts.folds):
+        n_train, n_valid, n_stop, n_test = map(len, (*fold, parts.test))
+        of_fold = f"fold {number}: " if len(parts.folds) > 1 else ""
+        stops = f"{n_stop} to stop, " if request.stopping is not None else ""
+        given = f"{of_fold}{len(rows)} rows give {n_train} to train, {stops}{n_valid} to validate, {n_test} to test"
+        if n_train < 2 or n_valid == 0:
+            raise PrepareError("split", f"{given}; at least 2 to train and 1 to validate are needed")
+        if request.stopping is not None and n_stop == 0:
+            raise PrepareError("split.stopping", f"{given}; a stopping part needs a row")
+        if request.test is not None and n_test == 0:
+            raise PrepareError("split.test", f"{given}; a test part needs a row (or set split.test to null)")
     return parts
 
 
@@ -184,8 +193,8 @@ def _feature_columns(table: Table, request: PrepareRequest) -> dict[str, Column]
 
 
 def _job_data(request: PrepareRequest, columns: dict[str, Column], labels: _Labels, parts: Parts) -> JobData:
-    """Keep the rows that train or rank, numbered anew."""
-    kept = np.union1d(parts.train, parts.valid)
+    """Keep the rows that train, stop or rank, numbered anew."""
+    kept = np.unique(np.concatenate([part for fold in parts.folds for part in fold]))
     n_outputs = {"regression": len(request.targets), "binary": 1}.get(request.task, len(labels.classes or ()))
     return JobData(
         task=request.task,
@@ -194,20 +203,21 @@ def _job_data(request: PrepareRequest, columns: dict[str, Column], labels: _Labe
         target_names=list(request.targets),
         labels=labels.values[kept],
         n_outputs=n_outputs,
-        folds=[Fold(np.searchsorted(kept, parts.train), np.searchsorted(kept, parts.valid))],
+        folds=[Fold(*(np.searchsorted(kept, part) for part in fold)) for fold in parts.folds],
     )
 
 
 def _fit(job_data: JobData) -> Encoder:
-    """Fit as the defaults ask, to find out whether it can be done."""
+    """Fit every fold as the defaults ask, to find out whether it can be done; give the first."""
     try:
-        return job_data.encoder(DEFAULTS, 0)
+        first, *_ = [job_data.encoder(DEFAULTS, fold) for fold in range(len(job_data.folds))]
     except FeatureError as error:
         raise PrepareError(f"columns.kinds.{error.name}", error.message) from None
     except TargetError as error:
         raise PrepareError("target", str(error)) from None
     except NoFeatureError as error:
         raise PrepareError("columns", str(error)) from None
+    return first
 
 
 def _check_classes(request: PrepareRequest, classes: list[Any], train: NDArray[Any]) -> None:

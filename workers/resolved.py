@@ -29,11 +29,13 @@ class FeatureColumn(_Frozen):
 
 
 class Part(_Frozen):
-    """How many rows train, validate and test, as far as the table's schema tells; null where it does not."""
+    """How many rows train, validate and test, as far as the table's schema tells; null where it does not. Of folds,
+    those of the one that trains on the fewest; `stopping` is the part that decides the best epoch."""
 
     train: int | None
     validation: int | None
     test: int | None
+    stopping: int | None = 0
 
 
 class ResolvedJob(_Frozen):
@@ -104,6 +106,7 @@ class ResolvedJob(_Frozen):
             test=self.split.test,
             validation=self.split.validation,
             split_seed=self.split.seed,
+            stopping=self.split.stopping,
         )
 
     def decode(self, encoded: Any) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from models.lanes import Task
-from models.schema import Holdout, Kfold, TableSchema
+from models.schema import TableSchema, is_folded
 from models.scores import SCORES, find_score, scores_for
 from search.budget import Budget
 from search.discovery import ALGORITHMS, SCHEDULERS
@@ -73,13 +73,11 @@ def refuse_not_yet(spec: JobSpec) -> None:
     Raises: SpecError with the code not-yet.
     """
     several = isinstance(spec.objective, list) and len(spec.objective) != 1
-    validation = spec.split.validation
     wanted = {
         "task": ("multilabel", spec.task == "multilabel"),
         "trainer": (f"trainer {spec.trainer}", spec.trainer not in TRAINERS),
         "objective": ("other than one objective", several),
-        "split.validation.kind": ("kfold", isinstance(validation, Kfold)),
-        "split.validation.group": ("grouped splits", isinstance(validation, Holdout) and validation.group is not None),
+        "split.validation.kind": ("several folds", is_folded(spec.split)),
         "split.stopping": ("a separate stopping part", spec.split.stopping is not None),
         "repeats": (f"{spec.repeats} repeats", spec.repeats > 1),
         "refit": ("refit", spec.refit is not None),

@@ -12,11 +12,19 @@ from workers.spec import JobSpec, ResolvedJob, SpecError, preview, read_spec, re
 from workers.trainers import TRAINERS
 
 RATE = {"type": "float", "low": 1e-3, "high": 1e-1, "log": True}
-KFOLD = {"validation": {"kind": "kfold", "folds": 3}}
+KFOLD = {"kind": "kfold", "folds": 3}
 
 
 def marked(part: str, column: str, *values: Any) -> dict[str, Any]:
     return {part: {"kind": "column", "column": column, "values": list(values)}}
+
+
+def by_group(column: str, **more: Any) -> dict[str, Any]:
+    return {"split": {"validation": {"kind": "holdout", "group": column, **more}}}
+
+
+def in_time(column: str, **more: Any) -> dict[str, Any]:
+    return {"split": {"validation": {"kind": "time", "column": column, **more}}}
 
 
 REFUSED: list[tuple[dict[str, Any], str, str, str]] = [
@@ -162,8 +170,18 @@ REFUSED: list[tuple[dict[str, Any], str, str, str]] = [
         "split.validation.stratify",
         "'once' has 1",
     ),
-    ({"split": KFOLD}, "not-yet", "split.validation.kind", "kfold"),
-    ({"split": {"validation": {"kind": "holdout", "group": "town"}}}, "not-yet", "split.validation.group", "not yet"),
+    ({"split": {"validation": KFOLD}}, "not-yet", "split.validation.kind", "folds"),
+    (by_group("twn"), "invalid-data", "split.validation.group", "did you mean 'town'"),
+    (by_group("holes"), "invalid-data", "split.validation.group", "no value in 25 rows"),
+    (by_group("same"), "invalid-data", "split.validation.group", "'same' has 1 groups"),
+    (by_group("shop"), "invalid-data", "split.validation.group", "'shop' has 2 groups"),
+    (by_group("town", stratify=True), "invalid-data", "split.validation.stratify", "groups stay whole"),
+    ({**by_group("price"), "target": "price"}, "invalid-data", "target", "groups or orders"),
+    (in_time("wrd"), "invalid-data", "split.validation.column", "did you mean 'word'"),
+    (in_time("word"), "invalid-data", "split.validation.column", "'w0' is neither a number nor a date"),
+    (in_time("sold"), "invalid-data", "split.validation.column", "neither a number nor a date"),
+    (in_time("holes"), "invalid-data", "split.validation.column", "no value in 25 rows"),
+    (in_time("stars", folds=3, fraction=0.2), "invalid-request", "split.validation", "exclude each other"),
     ({"split": {"stopping": {"kind": "fraction"}}}, "not-yet", "split.stopping", "not yet"),
     ({"objective": ["r2", "mean_squared_error"]}, "not-yet", "objective", "one objective"),
     ({"task": "multilabel"}, "not-yet", "task", "multilabel"),
