@@ -17,7 +17,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from models.lanes import LaneReport
+from models.lanes import LaneReport, Watch
 from search.trial import TRIAL_ENDED, JobState, TrialReason, TrialState
 from service.batch import (
     Batch,
@@ -47,14 +47,22 @@ class Recorder:
     """Stores what one driver reports about its job. Not for several threads.
 
     Rounds that end within `least_gap_seconds` of the last write wait for the next one; `flush` stores whole rounds at
-    once, `close` stores everything. Leaving its `with` block by an exception stores whole rounds only.
+    once, `close` stores everything. `watch` decides a trial's best epoch; None is the objective. Leaving its `with`
+    block by an exception stores whole rounds only.
     """
 
     def __init__(
-        self, database: Database, claim: Claim, *, patience_seconds: float = 120.0, least_gap_seconds: float = 0.1
+        self,
+        database: Database,
+        claim: Claim,
+        *,
+        watch: Watch | None = None,
+        patience_seconds: float = 120.0,
+        least_gap_seconds: float = 0.1,
     ) -> None:
         self._database = database
         self._claim = claim
+        self._watch = watch
         self._patience_seconds = patience_seconds
         self._least_gap_seconds = least_gap_seconds
         self._open = Batch()  # the round that has not ended
@@ -178,7 +186,7 @@ class Recorder:
         self._n_writes, self._seconds_before = job.n_writes, job.seconds
         trials = session.scalars(select(Trial).where(Trial.job_id == job.id).order_by(Trial.number))
         standings = {trial.number: _standing(trial) for trial in trials}
-        self._standings = Standings(job.maximize, job.n_epochs, standings)
+        self._standings = Standings(job.maximize, self._watch or Watch(0, job.maximize), job.n_epochs, standings)
         self._totals = self._total(job.n_rounds)
         models = session.execute(select(Model.trial, Model.origin, Model.id).where(Model.job_id == job.id))
         self._model_ids = {(trial, origin): model_id for trial, origin, model_id in models}

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from models.lanes import LaneError, LaneReport
+from models.lanes import LaneError, LaneReport, Watch
 from search.trial import TRIAL_ENDED, TrialReason, TrialState
-from service.numbers import exact, plain
+from service.numbers import exact, from_exact, plain
 from workers.sink import TrialFact
 
 OUT_OF_THE_RACE = frozenset({TrialState.DIVERGED, TrialState.FAILED, TrialState.CANCELLED})
@@ -40,16 +40,22 @@ class Standing:
         self.parameters = plain(fact.parameters)
         self.error = describe_error(fact.error)
 
-    def observe(self, report: LaneReport, maximize: bool) -> bool:
+    def observe(self, report: LaneReport, watch: Watch) -> bool:
         """Count a report, unless it has been counted before; the best epoch wins, the earlier one of equals."""
         if report.sequence <= self.n_reports:
             return False
         self.n_reports, self.epochs = report.sequence, report.epoch
         value = report.values[0] if report.values else math.nan
-        if math.isfinite(value) and (self.objective is None or is_better(value, self.objective, maximize)):
+        if math.isfinite(value) and watch.improves(report.values, self._watched(watch)):
             self.objective, self.best_sequence, self.best_epoch = value, report.sequence, report.epoch
             self.metrics = exact(report.values)
         return True
+
+    def _watched(self, watch: Watch) -> float | None:
+        """What the best epoch so far is the best for."""
+        if watch.place == 0 or self.objective is None:
+            return self.objective
+        return from_exact(self.metrics[watch.place : watch.place + 1])[0]
 
     def row(self) -> dict[str, Any]:
         """The columns of the trial's row; values are replaced, never changed, so a shallow copy is a copy."""
@@ -66,6 +72,7 @@ class Standings:
     """All trials of one job, with the leader and the totals that its row shows."""
 
     maximize: bool
+    watch: Watch
     n_epochs: int = 0
     trials: dict[int, Standing] = field(default_factory=dict)
     done: set[int] = field(default_factory=set)
@@ -88,7 +95,7 @@ class Standings:
     def observe(self, report: LaneReport) -> None:
         """Count a report of the trial that its lane carries."""
         trial = self.of(report.lane)
-        if trial.observe(report, self.maximize):
+        if trial.observe(report, self.watch):
             self.n_epochs += report.outcome != "failed"
             self._elect([trial])
 

@@ -31,10 +31,18 @@ class Columns(_Strict):
 
 
 class EarlyStopping(_Strict):
-    """When a trial ends by itself."""
+    """When a trial ends by itself, and which of its epochs is the best: that of the watched metric."""
 
     patience: int = Field(
-        default=10, ge=1, le=100_000, description="Epochs without a better objective.", examples=[10], strict=True
+        default=10, ge=1, le=100_000, description="Epochs without an improvement.", examples=[10], strict=True
+    )
+    min_delta: float = Field(
+        default=0.0, ge=0, description="What is better by no more than this is no improvement.", examples=[1e-4]
+    )
+    metric: str | None = Field(
+        default=None,
+        description="The metric to watch, on the stopping rows if the split has any; null is the objective.",
+        examples=["accuracy"],
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from models.hyper import Hyperparameters
-from models.lanes import LaneError, LaneReport, LaneStart, LaneState, Outcome
+from models.lanes import LaneError, LaneReport, LaneStart, LaneState, Outcome, Watch
 from search.trial import TRIAL_ENDED, TrialReason, TrialState
 from workers.sink import SegmentFact, SnapshotFact, TrialFact
 
@@ -32,12 +32,13 @@ class Segment:
 
 @dataclass(frozen=True)
 class Best:
-    """The best epoch of a trial so far."""
+    """The best epoch of a trial so far: its objective, and the value for which it is the best."""
 
     value: float
     key: StateKey
     epoch: int
     metrics: tuple[float, ...]
+    watched: float
 
 
 @dataclass(frozen=True)
@@ -126,10 +127,10 @@ class TrialLife:
 
     def start(self, state: LaneState | None) -> LaneStart:
         """Ask the fleet to hold this trial's lane with the given state, early-stopping memory included."""
-        best = self.best.value if self.best else None
+        best = self.best.watched if self.best else None
         return LaneStart(self.number, self.hyper, self.seed, state, self.sequence, best, self.n_since_best)
 
-    def hear(self, report: LaneReport, maximize: bool) -> None:
+    def hear(self, report: LaneReport, watch: Watch) -> None:
         """Take in one report, in order."""
         self.sequence, self.epoch = report.sequence, report.epoch
         self.outcome, self.error = report.outcome, report.error
@@ -137,8 +138,8 @@ class TrialLife:
         if self.broken or not np.isfinite(objective):
             return
         self.value = objective
-        if self.best is None or (objective > self.best.value if maximize else objective < self.best.value):
-            self.best = Best(objective, self.key, report.epoch, report.values)
+        if watch.improves(report.values, self.best.watched if self.best else None):
+            self.best = Best(objective, self.key, report.epoch, report.values, report.values[watch.place])
             self.n_since_best = 0
         else:
             self.n_since_best += 1

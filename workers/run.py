@@ -13,7 +13,7 @@ import numpy as np
 from models.artifact import Predictor, write_package
 from models.baseline import baseline_score
 from models.hyper import Hyperparameters
-from models.lanes import Layers, PackSettings
+from models.lanes import Layers
 from models.prepare import Prepared
 from search.trial import TRIAL_ENDED, JobReason, JobState, TrialReason, TrialState
 from workers.controller import Joint
@@ -78,7 +78,7 @@ class _Race:
         self._ledger = Ledger(
             LedgerSettings(
                 seed=job.seed,
-                maximize=maximize,
+                watch=job.watch,
                 build=lambda parameters: trainer.build(parameters, job.fixed),
                 keep_states=job.scheduler.changes_parameters,
                 snapshot_seconds=run.snapshot_seconds,
@@ -120,8 +120,7 @@ class _Race:
 
     def _open_fleet(self) -> None:
         run, job = self._run, self._run.job
-        settings = PackSettings(job.seed, tuple(job.metrics), job.objective.maximize, job.patience)
-        answers = run.fleet.open(JobContext(run.lease, run.prepared.job_data, settings))
+        answers = run.fleet.open(JobContext(run.lease, run.prepared.job_data, job.pack_settings()))
         for seat, answer in answers.items():
             self._numeric_class, _, source = answer.rpartition("@")
             if source != SOURCE_HASH:
@@ -211,7 +210,7 @@ class _Race:
 
     def _package(self, life: TrialLife, best: Best, hyper: Hyperparameters, layers: Layers) -> ModelFact:
         job, prepared = self._run.job, self._run.prepared
-        metrics = dict(zip(job.metrics, map(float, best.metrics), strict=True))
+        metrics = dict(zip(job.metrics, map(float, best.metrics), strict=False))  # the stopping rows' is left out
         parameters = dict(life.segments[best.key.segment].fact.parameters)
         facts: dict[str, Any] = {
             "dataset": job.dataset,

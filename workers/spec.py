@@ -58,6 +58,7 @@ def resolve(spec: JobSpec, schema: TableSchema, default_target: Sequence[str] | 
     refusals = Refusals()
     table = choose_from_table(spec, schema, default_target, refusals)
     objective = _choose_objective(spec, table.task, refusals)
+    _check_watch(spec, table.task, refusals)
     trainer = TRAINERS[spec.trainer]
     space = choose_space(spec, trainer, refusals)
     race = _choose_race(spec, space, refusals)
@@ -78,7 +79,6 @@ def refuse_not_yet(spec: JobSpec) -> None:
         "trainer": (f"trainer {spec.trainer}", spec.trainer not in TRAINERS),
         "objective": ("other than one objective", several),
         "split.validation.kind": ("several folds", is_folded(spec.split)),
-        "split.stopping": ("a separate stopping part", spec.split.stopping is not None),
         "repeats": (f"{spec.repeats} repeats", spec.repeats > 1),
         "refit": ("refit", spec.refit is not None),
     }
@@ -121,6 +121,15 @@ def _choose_objective(spec: JobSpec, task: Task | None, refusals: Refusals) -> O
     of_task = f" of {task}" if task else ""
     refusals.add(REQUEST, "objective", f"{wanted!r} is no metric{of_task}; allowed: {allowed}")
     return None
+
+
+def _check_watch(spec: JobSpec, task: Task | None, refusals: Refusals) -> None:
+    wanted = spec.early_stopping.metric if spec.early_stopping else None
+    fitting = [score.name for score in (scores_for(task) if task else SCORES)]
+    if wanted is not None and wanted not in fitting:
+        of_task = f" of {task}" if task else ""
+        message = f"{wanted!r} is no metric{of_task}; allowed: {', '.join(fitting)}"
+        refusals.add(REQUEST, "early_stopping.metric", message)
 
 
 def _choose_race(spec: JobSpec, space: SpaceChoices | None, refusals: Refusals) -> _Race | None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from models.hyper import Hyperparameters
 from models.lanes import Layers
 from search.trial import TrialState
-from workers.fleet import Fleet
+from workers.fleet import Lanes
 from workers.ledger import Ledger
 from workers.lives import Best, TrialLife
+from workers.retrain import retrain_layers
 from workers.sink import ModelFact, Sink
 
 COMPETING = frozenset({TrialState.COMPLETED, TrialState.STOPPED})
@@ -23,7 +24,7 @@ class Winners:
     """The `keep` best trials that have ended. One stored rule: best epoch of the best trial, ties by trial number."""
 
     ledger: Ledger
-    fleet: Fleet
+    fleet: Lanes
     sink: Sink
     package: Package
     keep: int
@@ -67,12 +68,11 @@ class Winners:
         }
         if not recipes:
             return {}
-        self.ledger.cook(recipes)
-        layers: Mapping[int, Layers | None] = self.fleet.best_layers(recipes)
+        layers = retrain_layers(self.fleet, recipes)
         for life in lives:
             life.resident_since = None
         self.ledger.let_go(recipes)
-        return {number: found for number, found in layers.items() if found is not None}
+        return layers
 
     def _rank(self, life: TrialLife) -> tuple[float, int]:
         value = life.best.value if life.best else float("inf")

@@ -54,6 +54,19 @@ def test_a_job_that_maximizes_leads_with_the_highest_value(database: Database) -
     assert job_of(database, held).best_trial == 1
 
 
+def test_the_best_epoch_of_a_trial_is_that_of_what_is_watched(database: Database) -> None:
+    held = claim(database)
+    watch = Watch(1, maximize=True, min_delta=0.05)
+    epochs = [(0.5, 0.6), (0.4, 0.62), (0.7, 0.7), (0.3, 0.69)]
+    for first, last in ((0, 3), (3, 4)):  # a second driver goes on from what the first has stored
+        with Recorder(database, held, watch=watch) as recorder:
+            reports = [replace(report(0, place + 1, 0.0), values=epochs[place]) for place in range(first, last)]
+            recorder.reports(1, {0: 0}, reports)
+            recorder.round_ended(last)
+    trial = trial_of(database, held, 0)
+    assert (trial.best_epoch, trial.objective, trial.metrics) == (3, 0.7, [0.7, 0.7])
+
+
 def test_a_trial_that_diverges_gives_up_the_lead(database: Database, held: Claim, recorder: Recorder) -> None:
     recorder.reports(1, {}, [report(0, 1, 0.1), report(1, 1, 0.5)])
     recorder.round_ended(1)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from models.bundled import bundled_table, bundled_target
+from models.lanes import Watch
 from models.scores import SCORES, scores_for
 from search.discovery import ALGORITHMS, SCHEDULERS
 from search.plugins import admit
@@ -179,6 +180,27 @@ def test_every_metric_is_an_objective_of_its_tasks_with_its_direction(score: Any
 
 def test_one_objective_in_a_list_is_one_objective() -> None:
     assert resolve_job(objective=["r2"]).objective.name == "r2"
+
+
+@pytest.mark.parametrize(
+    ("body", "watch", "stopping_metric"),
+    [
+        ({}, Watch(0, False), None),
+        ({"early_stopping": {"metric": "r2", "min_delta": 0.1}}, Watch(3, True, 0.1), None),
+        ({"split": {"stopping": {"kind": "fraction"}}}, Watch(4, False), "mean_squared_error"),
+        (
+            {"split": {"stopping": {"kind": "fraction"}}, "early_stopping": {"metric": "r2"}},
+            Watch(4, True),
+            "r2",
+        ),
+        ({"objective": "r2", "early_stopping": None}, Watch(0, True), None),
+    ],
+)
+def test_the_watched_metric_is_the_objective_unless_another_is_named(
+    body: dict[str, Any], watch: Watch, stopping_metric: str | None
+) -> None:
+    settings = resolve_job(**body).pack_settings()
+    assert (settings.watched, settings.stopping_metric) == (watch, stopping_metric)
 
 
 def test_early_stopping_can_be_switched_off() -> None:
