@@ -149,7 +149,7 @@ class LaneError:
 class LaneReport:
     """One epoch of one lane. `values` follow PackSettings.metrics, then that of the stopping rows. `outcome` is set on
     the last report of a lane that ended by itself: `diverged` (values may be NaN), `patience`, `failed` (values are
-    NaN, `error` says why)."""
+    NaN, `error` says why). Where a trial has several lanes, values are means and `parts` holds those of each."""
 
     lane: int
     sequence: int
@@ -158,3 +158,4 @@ class LaneReport:
     values: tuple[float, ...]
     outcome: Outcome | None = None
     error: LaneError | None = None
+    parts: tuple[tuple[float, ...], ...] = ()

@@ -41,6 +41,7 @@ class PrepareRequest:
     validation: ValidationPart
     split_seed: int = 0
     stopping: StoppingPart | None = None
+    refit: bool = False
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Prepared:
 
     Shapes: test_columns [N] each. y_test: regression [N, C] float64 in raw units, else [N] class indices. Both None
     without a test part. `classes` are JSON values in the order of their indices. `example` is the first training row,
-    raw.
+    raw. `refit_fold` trains on all rows but the test rows; what it validates on it has seen.
     """
 
     job_data: JobData
@@ -58,6 +59,12 @@ class Prepared:
     classes: list[Any] | None
     example: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    refit_fold: int | None = None
+
+    @property
+    def n_folds(self) -> int:
+        """Count the folds that rank trials: all but the one that trains winners on all rows."""
+        return len(self.job_data.folds) - (self.refit_fold is not None)
 
     @property
     def data(self) -> PackData:
@@ -117,6 +124,7 @@ def prepare(table: Table, request: PrepareRequest) -> Prepared:
         classes=labels.classes,
         example={f.name: plain_value(table.columns[f.name][first]) for f in encoder.preprocessor.features},
         notes=[*notes, *encoder.notes],
+        refit_fold=len(parts.folds) if request.refit else None,
     )
 
 
@@ -195,6 +203,9 @@ def _feature_columns(table: Table, request: PrepareRequest) -> dict[str, Column]
 def _job_data(request: PrepareRequest, columns: dict[str, Column], labels: _Labels, parts: Parts) -> JobData:
     """Keep the rows that train, stop or rank, numbered anew."""
     kept = np.unique(np.concatenate([part for fold in parts.folds for part in fold]))
+    folds = [Fold(*(np.searchsorted(kept, part) for part in fold)) for fold in parts.folds]
+    if request.refit:
+        folds.append(folds[0]._replace(train=np.arange(len(kept))))
     n_outputs = {"regression": len(request.targets), "binary": 1}.get(request.task, len(labels.classes or ()))
     return JobData(
         task=request.task,
@@ -203,7 +214,7 @@ def _job_data(request: PrepareRequest, columns: dict[str, Column], labels: _Labe
         target_names=list(request.targets),
         labels=labels.values[kept],
         n_outputs=n_outputs,
-        folds=[Fold(*(np.searchsorted(kept, part) for part in fold)) for fold in parts.folds],
+        folds=folds,
     )
 
 

@@ -92,14 +92,16 @@ class Recorder:
 
     def reports(self, round_number: int, segments: Mapping[int, int], reports: Sequence[LaneReport]) -> None:
         """Take the reports of one round."""
-        rows = []
+        rows, best = [], []
         for report in reports:
             self._standings.observe(report)
+            if self._watches_else:
+                best.append(self._standings.of(report.lane).objective)
             self._changed.add(report.lane)
             rows.append(report_row(round_number, segments.get(report.lane, 0), report))
         if rows:
             self._open.reports.extend(rows)
-            self._open.events.append(reports_event(round_number, rows))
+            self._open.events.append(reports_event(round_number, rows, best if self._watches_else else None))
 
     def snapshot(self, fact: SnapshotFact) -> None:
         """Take a trial's weights, in place of earlier ones."""
@@ -187,6 +189,7 @@ class Recorder:
         trials = session.scalars(select(Trial).where(Trial.job_id == job.id).order_by(Trial.number))
         standings = {trial.number: _standing(trial) for trial in trials}
         self._standings = Standings(job.maximize, self._watch or Watch(0, job.maximize), job.n_epochs, standings)
+        self._watches_else = self._standings.watch != Watch(0, job.maximize)
         self._totals = self._total(job.n_rounds)
         models = session.execute(select(Model.trial, Model.origin, Model.id).where(Model.job_id == job.id))
         self._model_ids = {(trial, origin): model_id for trial, origin, model_id in models}

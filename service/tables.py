@@ -114,7 +114,7 @@ def _job_key() -> Mapped[str]:
 
 
 class Trial(Table):
-    """One point with its state and the totals of its reports."""
+    """One point with its state and the totals of its reports; `metrics` and `parts` are those of its best epoch."""
 
     __tablename__ = "trial"
     job_id: Mapped[str] = _job_key()
@@ -127,6 +127,7 @@ class Trial(Table):
     best_sequence: Mapped[int | None]
     best_epoch: Mapped[int | None]
     metrics: Mapped[list[Any]]
+    parts: Mapped[list[Any] | None]
     epochs: Mapped[int] = mapped_column(default=0)
     n_reports: Mapped[int] = mapped_column(default=0)
     parent: Mapped[int | None]
@@ -151,7 +152,8 @@ class Segment(Table):
 
 
 class Report(Table):
-    """One epoch of one trial. `values` holds the training loss and all metrics to the last bit."""
+    """One epoch of one trial. `values` holds the training loss and all metrics to the last bit; `parts`, where
+    the trial has several lanes, the metrics of each."""
 
     __tablename__ = "report"
     job_id: Mapped[str] = _job_key()
@@ -164,6 +166,7 @@ class Report(Table):
     train_loss: Mapped[float | None]
     is_finite: Mapped[bool]
     values: Mapped[list[Any]]
+    parts: Mapped[list[Any] | None]
     outcome: Mapped[str | None] = mapped_column(String(20))
     error: Mapped[Facts | None]
     created_at: Mapped[float] = mapped_column(default=now())

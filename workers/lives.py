@@ -39,6 +39,7 @@ class Best:
     epoch: int
     metrics: tuple[float, ...]
     watched: float
+    parts: tuple[tuple[float, ...], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -139,7 +140,8 @@ class TrialLife:
             return
         self.value = objective
         if watch.improves(report.values, self.best.watched if self.best else None):
-            self.best = Best(objective, self.key, report.epoch, report.values, report.values[watch.place])
+            watched = report.values[watch.place]
+            self.best = Best(objective, self.key, report.epoch, report.values, watched, report.parts)
             self.n_since_best = 0
         else:
             self.n_since_best += 1
@@ -183,16 +185,17 @@ class Lives:
             return None
         return self.state_at(begun.source_trial, begun.source_sequence)
 
-    def recipe(self, key: StateKey, retrain_last: bool = False) -> Recipe:
+    def recipe(self, key: StateKey, retrain_last: bool = False, from_scratch: bool = False) -> Recipe:
         """Say how to make the state `key` from what is at hand: a later state is never used for an earlier one.
 
-        `retrain_last` leaves out the state itself, so that at least its last epoch is trained again.
+        `from_scratch` uses none: for training on other rows. `retrain_last` leaves out the state itself, so that at
+        least its last epoch is trained again.
         """
         stretches: list[Stretch] = []
         while True:
             life = self.by_number[key.trial]
             segment = life.segments[key.segment]
-            base = self._nearest(key, key.sequence - int(retrain_last))
+            base = None if from_scratch else self._nearest(key, key.sequence - int(retrain_last))
             begun = base.sequence if base else segment.fact.sequence
             if key.sequence > begun:
                 stretches.insert(0, Stretch(segment.hyper, life.seed, key.sequence - begun))

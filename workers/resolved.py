@@ -41,7 +41,8 @@ class Part(_Frozen):
 
 class ResolvedJob(_Frozen):
     """One job, defaults filled in. `fixed` holds every hyperparameter outside the space; `space` is expanded, its
-    conditions speak of parameters only, each has its default. `metrics[0]` is the objective."""
+    conditions speak of parameters only, each has its default. `metrics[0]` is the objective. `folds` counts those of
+    all repeats of the split, `repeats` the seeds with which each is trained."""
 
     name: str | None
     labels: dict[str, str]
@@ -68,6 +69,14 @@ class ResolvedJob(_Frozen):
     start_from_default: bool
     keep_models: int
     seed: int
+    folds: int = 1
+    repeats: int = 1
+    refit: bool = False
+
+    @property
+    def lanes_per_trial(self) -> int:
+        """One for each fold and each repeat."""
+        return self.folds * self.repeats
 
     @property
     def epochs(self) -> int:
@@ -136,6 +145,7 @@ class ResolvedJob(_Frozen):
             validation=self.split.validation,
             split_seed=self.split.seed,
             stopping=self.split.stopping,
+            refit=self.refit,
         )
 
     def decode(self, encoded: Any) -> dict[str, Any]:

@@ -6,25 +6,29 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from models.lanes import LaneStart, LaneState, Layers
-from workers.fleet import Lanes
+from workers.fleet import Fleet, Lanes
 from workers.lives import Recipe, Stretch
 
 
 def retrain(fleet: Lanes, recipes: Mapping[int, Recipe], fold: int = 0) -> dict[int, LaneState | None]:
-    """Make states by their recipes on the lanes of the same numbers; None is fresh weights, lost lanes are missing."""
+    """Make states by their recipes on the lanes of the same numbers; None is fresh weights.
+
+    Missing are lanes that were lost, and those that could not be built.
+    """
     states = {number: recipe.state for number, recipe in recipes.items()}
     for stage in range(max((len(recipe.stretches) for recipe in recipes.values()), default=0)):
         at_work = {n: r.stretches[stage] for n, r in recipes.items() if stage < len(r.stretches) and n in states}
-        fleet.start([_repeat(n, stretch, states[n], fold) for n, stretch in at_work.items()])
-        fleet.train({number: stretch.n_epochs for number, stretch in at_work.items()})
-        made = fleet.save(at_work)
+        refused = fleet.start([_repeat(n, stretch, states[n], fold) for n, stretch in at_work.items()])
+        standing = at_work.keys() - {report.lane for report in refused}
+        fleet.train({number: at_work[number].n_epochs for number in standing})
+        made = fleet.save(standing)
         states = {
             n: made.get(n) if n in at_work else state for n, state in states.items() if n not in at_work or n in made
         }
     return states
 
 
-def retrain_layers(fleet: Lanes, recipes: Mapping[int, Recipe], fold: int = 0) -> dict[int, Layers]:
+def retrain_layers(fleet: Fleet, recipes: Mapping[int, Recipe], fold: int = 0) -> dict[int, Layers]:
     """Give the weights after the last epoch of each recipe; those of lanes that were lost or diverged are missing.
 
     The last epoch is trained by itself: of a lane that has seen one epoch, the best weights are those after it.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from time import monotonic
 from typing import Any, Protocol
 
@@ -18,13 +19,15 @@ from models.prepare import Prepared
 from search.trial import TRIAL_ENDED, JobReason, JobState, TrialReason, TrialState
 from workers.controller import Joint
 from workers.errors import WorkerVersion
-from workers.fleet import Fleet, JobContext
+from workers.finals import Finals
+from workers.fleet import Fleet, JobContext, Lanes
 from workers.lane_manager import JointSettings
 from workers.ledger import Ledger, LedgerSettings
 from workers.lives import Best, TrialLife
 from workers.pack_host import SOURCE_HASH, Lease
 from workers.resolved import ResolvedJob
 from workers.sink import JournalFact, ModelFact, Record, Sink
+from workers.teams import Teams
 from workers.trainers import TRAINERS
 from workers.winners import Winners
 
@@ -73,6 +76,9 @@ def run_job(run: JobRun) -> JobEnd:
 class _Race:
     def __init__(self, run: JobRun) -> None:
         self._run, job = run, run.job
+        self._n_folds = run.prepared.n_folds
+        self._n_parts = self._n_folds * job.repeats
+        self._lanes: Lanes = run.fleet if self._n_parts == 1 else Teams(run.fleet, self._n_folds, job.repeats)
         trainer = TRAINERS[job.trainer]
         maximize = job.objective.maximize
         self._ledger = Ledger(
@@ -83,20 +89,17 @@ class _Race:
                 keep_states=job.scheduler.changes_parameters,
                 snapshot_seconds=run.snapshot_seconds,
             ),
-            run.fleet,
+            self._lanes,
             run.sink,
             run.record,
         )
-        package: Callable[..., ModelFact] = self._package
-        self._winners = Winners(
-            self._ledger, run.fleet, run.sink, package, job.keep_models, maximize, set(run.record.models)
-        )
+        self._winners = self._choose_winners()
         self._joint_settings = JointSettings(
             scheduler=job.scheduler,
             decode=job.decode,
             epochs=job.epochs,
             parallelism=job.parallelism,
-            round_epochs=max(1, ROUND_ROWS // len(run.prepared.data.x_train)),
+            round_epochs=max(1, ROUND_ROWS // (len(run.prepared.data.x_train) * self._n_parts)),
             maximize=maximize,
             trivial_value=baseline_score(run.prepared.data, job.objective.name),
             seed=job.seed,
@@ -105,8 +108,18 @@ class _Race:
         self._end: JobEnd | None = None
         self._numeric_class = ""
 
-    def finish(self) -> JobEnd:
+    def _choose_winners(self) -> Winners:
+        """Keep networks as they were trained, or where a trial has several or they are to see more rows, train anew."""
         run, job = self._run, self._run.job
+        fold = run.prepared.refit_fold
+        package: Callable[..., ModelFact] = partial(self._package, fold=fold or 0)
+        given = self._ledger, run.fleet, run.sink, package, job.keep_models, job.objective.maximize
+        if self._n_parts == 1 and fold is None:
+            return Winners(*given, set(run.record.models))
+        return Finals(*given, set(run.record.models), fold=fold or 0)
+
+    def finish(self) -> JobEnd:
+        job = self._run.job
         try:
             self._open_fleet()
             request = job.search_request()
@@ -115,12 +128,12 @@ class _Race:
                 joint.run(job.trials, request.domains)
             end = self._close(self._end or self._natural_end())
         finally:
-            run.fleet.close()
+            self._lanes.close()
         return end
 
     def _open_fleet(self) -> None:
         run, job = self._run, self._run.job
-        answers = run.fleet.open(JobContext(run.lease, run.prepared.job_data, job.pack_settings()))
+        answers = self._lanes.open(JobContext(run.lease, run.prepared.job_data, job.pack_settings()))
         for seat, answer in answers.items():
             self._numeric_class, _, source = answer.rpartition("@")
             if source != SOURCE_HASH:
@@ -192,9 +205,7 @@ class _Race:
             if not life.ended:
                 self._ledger.set_state(life.number, *_cut_short(life, end))
         self._winners.consider(self._ledger.newly_ended())
-        for _ in range(5):
-            if self._winners.missing:
-                self._winners.consider([])
+        self._winners.finish()
         self._ledger.tell_states()
         if end.state == JobState.SUCCEEDED and not self._winners.top:
             return replace(end, state=JobState.FAILED, reason=JobReason.NO_COMPLETED_TRIAL, detail=self._why_none())
@@ -208,7 +219,7 @@ class _Race:
         told = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
         return f"no trial completed: {told}" + (f"; the first error: {first.kind}: {first.message}" if first else "")
 
-    def _package(self, life: TrialLife, best: Best, hyper: Hyperparameters, layers: Layers) -> ModelFact:
+    def _package(self, life: TrialLife, best: Best, hyper: Hyperparameters, layers: Layers, fold: int) -> ModelFact:
         job, prepared = self._run.job, self._run.prepared
         metrics = dict(zip(job.metrics, map(float, best.metrics), strict=False))  # the stopping rows' is left out
         parameters = dict(life.segments[best.key.segment].fact.parameters)
@@ -223,25 +234,38 @@ class _Race:
             "numeric_class": self._numeric_class,
             "versions": {"python": platform.python_version(), "numpy": np.__version__},
         }
-        package = write_package(layers, hyper, prepared, facts)
+        if fold == prepared.refit_fold:
+            facts["refit"] = "all rows but the test rows"
+        if best.parts:
+            facts["validation_parts"] = self._describe_parts(best)
+        package = write_package(layers, hyper, prepared, facts, fold)
         test_metrics = None
         if prepared.test_columns is not None and prepared.y_test is not None:
             predictor = Predictor.from_package(package)
             x_test = predictor.preprocessor.transform(prepared.test_columns)
             test_metrics = predictor.evaluate(x_test, prepared.y_test, job.metrics)
             facts["test_metrics"] = test_metrics
-            package = write_package(layers, hyper, prepared, facts)
+            package = write_package(layers, hyper, prepared, facts, fold)
         return ModelFact(
             trial=life.number,
             epoch=best.epoch,
             sequence=best.key.sequence,
-            origin="trial",
+            origin="refit" if fold == prepared.refit_fold else "trial",
             objective=best.value,
             metrics=metrics,
             test_metrics=test_metrics,
             card=Predictor.from_package(package).card,
             package=package,
         )
+
+    def _describe_parts(self, best: Best) -> list[dict[str, Any]]:
+        """Give the scores of each fold and repeat at the best epoch: what an interval of the mean is computed from."""
+        names = self._run.job.metrics
+        places = [divmod(part, self._n_folds) for part in range(len(best.parts))]
+        return [
+            {"fold": fold, "repeat": repeat, "metrics": dict(zip(names, map(float, values), strict=False))}
+            for (repeat, fold), values in zip(places, best.parts, strict=True)
+        ]
 
 
 _JOURNAL_ENDS = {

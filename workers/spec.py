@@ -17,7 +17,7 @@ from search.discovery import ALGORITHMS, SCHEDULERS
 from search.objective import Objective
 from search.plugins import Algorithm, Scheduler, admit, resolve_parallelism
 from search.problems import FieldProblem
-from workers.body import JobSpec
+from workers.body import MOST_LANES_PER_TRIAL, JobSpec
 from workers.refusals import Refusals, SpecError, read_spec, validation_problems
 from workers.resolved import ResolvedJob
 from workers.space_choices import SpaceChoices, choose_space
@@ -62,6 +62,9 @@ def resolve(spec: JobSpec, schema: TableSchema, default_target: Sequence[str] | 
     trainer = TRAINERS[spec.trainer]
     space = choose_space(spec, trainer, refusals)
     race = _choose_race(spec, space, refusals)
+    if table.folds * spec.repeats > MOST_LANES_PER_TRIAL:
+        message = f"{spec.repeats} repeats of {table.folds} folds; at most {MOST_LANES_PER_TRIAL} lanes make a trial"
+        refusals.add(REQUEST, "repeats", message)
     refusals.raise_any()
     if space is None or objective is None or race is None:
         raise AssertionError("a choice is missing without a refusal")
@@ -78,9 +81,6 @@ def refuse_not_yet(spec: JobSpec) -> None:
         "task": ("multilabel", spec.task == "multilabel"),
         "trainer": (f"trainer {spec.trainer}", spec.trainer not in TRAINERS),
         "objective": ("other than one objective", several),
-        "split.validation.kind": ("several folds", is_folded(spec.split)),
-        "repeats": (f"{spec.repeats} repeats", spec.repeats > 1),
-        "refit": ("refit", spec.refit is not None),
     }
     problems = [FieldProblem(path, f"not yet: {what}") for path, (what, is_wanted) in wanted.items() if is_wanted]
     if problems:
@@ -101,7 +101,8 @@ def preview(job: ResolvedJob) -> dict[str, Any]:
         "algorithm": job.algorithm.kind,
         "scheduler": job.scheduler.kind,
         "trials": job.trials,
-        "lanes": job.trials,
+        "lanes": job.trials * job.lanes_per_trial,
+        "lanes_per_trial": job.lanes_per_trial,
         "parallelism": job.parallelism,
         "epochs_per_trial": job.epochs,
         "rungs": job.scheduler.rungs(job.epochs),
@@ -195,4 +196,7 @@ def _assemble(
         start_from_default=spec.start_from_default,
         keep_models=spec.keep_models,
         seed=spec.seed,
+        folds=table.folds,
+        repeats=spec.repeats,
+        refit=is_folded(spec.split) if spec.refit is None else spec.refit,
     )

@@ -51,6 +51,19 @@ def guiding_columns(split: Split) -> dict[str, str]:
     return {}
 
 
+def count_folds(split: Split, schema: TableSchema) -> int:
+    """Count the folds of all repeats of the split."""
+    match split.validation:
+        case Kfold(folds=folds, repeats=repeats):
+            return folds * repeats
+        case TimeOrder(folds=int(folds)):
+            return folds
+        case ColumnFolds(column=name):
+            column = schema.column(name)
+            return column.cardinality if column else 1
+    return 1
+
+
 def check_split(
     split: Split, schema: TableSchema, task: Task | None, targets: Sequence[ColumnSchema], refusals: Refusals
 ) -> Part:

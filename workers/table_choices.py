@@ -13,7 +13,7 @@ from workers.body import JobSpec
 from workers.columns import show, unknown_column
 from workers.refusals import Refusals
 from workers.resolved import FeatureColumn, Part
-from workers.split_choices import DATA, check_split, guiding_columns, marking_columns
+from workers.split_choices import DATA, check_split, count_folds, guiding_columns, marking_columns
 
 MOST_CLASSES_GUESSED = 20
 
@@ -28,6 +28,7 @@ class TableChoices:
     classes: list[Any] | None
     features: list[FeatureColumn]
     rows: Part
+    folds: int
 
 
 def choose_from_table(
@@ -41,7 +42,9 @@ def choose_from_table(
     features = _choose_features(spec, schema, [target.name for target in targets], refusals)
     classes = targets[0].classes if targets and task in ("binary", "multiclass") else None
     rows = check_split(spec.split, schema, task, targets, refusals)
-    return TableChoices([target.name for target in targets], task, reason, classes, features, rows)
+    return TableChoices(
+        [target.name for target in targets], task, reason, classes, features, rows, count_folds(spec.split, schema)
+    )
 
 
 def choose_task(wanted: str, targets: Sequence[ColumnSchema]) -> tuple[Task | None, str]:

@@ -8,13 +8,15 @@ from dataclasses import dataclass, field
 from models.hyper import Hyperparameters
 from models.lanes import Layers
 from search.trial import TrialState
-from workers.fleet import Lanes
+from workers.fleet import Fleet
 from workers.ledger import Ledger
 from workers.lives import Best, TrialLife
 from workers.retrain import retrain_layers
 from workers.sink import ModelFact, Sink
 
 COMPETING = frozenset({TrialState.COMPLETED, TrialState.STOPPED})
+
+ATTEMPTS = 5
 
 Package = Callable[[TrialLife, Best, Hyperparameters, Layers], ModelFact]
 
@@ -24,7 +26,7 @@ class Winners:
     """The `keep` best trials that have ended. One stored rule: best epoch of the best trial, ties by trial number."""
 
     ledger: Ledger
-    fleet: Lanes
+    fleet: Fleet
     sink: Sink
     package: Package
     keep: int
@@ -32,11 +34,15 @@ class Winners:
     stored: set[int] = field(default_factory=set)
     top: list[TrialLife] = field(default_factory=list)
 
-    def consider(self, numbers: Iterable[int]) -> None:
-        """Take in trials that have ended; store the models of those among the best. Call before lanes are dropped."""
+    def rank(self, numbers: Iterable[int]) -> None:
+        """Take in trials that have ended."""
         lives = [self.ledger.life(number) for number in numbers]
         competing = [life for life in lives if life.best is not None and life.state in COMPETING]
         self.top = sorted([*self.top, *competing], key=self._rank)[: self.keep]
+
+    def consider(self, numbers: Iterable[int]) -> None:
+        """Take in trials that have ended; store the models of those among the best. Call before lanes are dropped."""
+        self.rank(numbers)
         fresh = [life for life in self.top if life.number not in self.stored]
         layers = self._fetch(fresh) if fresh else {}
         for life in fresh:
@@ -45,6 +51,12 @@ class Winners:
                 hyper = life.segments[best.key.segment].hyper
                 self.sink.model(self.package(life, best, hyper, layers[life.number]))
                 self.stored.add(life.number)
+
+    def finish(self) -> None:
+        """Store what is still missing at the end of the job."""
+        for _ in range(ATTEMPTS):
+            if self.missing:
+                self.consider([])
 
     @property
     def missing(self) -> bool:

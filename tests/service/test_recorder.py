@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import replace
 
 import numpy as np
 from sqlalchemy import select
 
-from models.lanes import LaneError
+from models.lanes import LaneError, Watch
 from search.trial import JobReason, JobState, TrialReason, TrialState
 from service.database import Database
 from service.leases import Claim, Leases
