@@ -68,6 +68,29 @@ def test_the_best_epoch_of_a_trial_is_that_of_what_is_watched(database: Database
     assert (trial.best_epoch, trial.objective, trial.metrics) == (3, 0.7, [0.7, 0.7])
 
 
+def test_the_values_of_every_lane_of_a_trial_come_back_to_the_bit(
+    database: Database, held: Claim, recorder: Recorder
+) -> None:
+    parts = ((0.1 + 0.2, 0.5), (math.inf, 0.25), (5e-324, 1.0))
+    recorder.reports(1, {}, [replace(report(0, 1, 0.5), parts=parts), report(1, 1, 0.5)])
+    recorder.round_ended(1)
+    with database.reading() as session:
+        back = load_record(session, held.job_id).reports
+    assert (back[0, 1].parts, back[1, 1].parts) == (parts, ())
+
+
+def test_reports_tell_the_value_at_the_best_epoch_where_it_is_not_the_best_value(database: Database) -> None:
+    held = claim(database)
+    with Recorder(database, held, watch=Watch(1, maximize=True)) as recorder:
+        reports = [replace(report(0, n, 0.0), values=values) for n, values in ((1, (0.5, 0.6)), (2, (0.4, 0.5)))]
+        recorder.reports(1, {0: 0}, reports)
+        recorder.round_ended(1)
+    with database.reading() as session:
+        (told,) = [event.data for event in list_events(session, held.job_id, 0, 10) if event.type == "reports"]
+    assert told["columns"][-1] == "best"
+    assert [row[-1] for row in told["rows"]] == [0.5, 0.5]
+
+
 def test_a_trial_that_diverges_gives_up_the_lead(database: Database, held: Claim, recorder: Recorder) -> None:
     recorder.reports(1, {}, [report(0, 1, 0.1), report(1, 1, 0.5)])
     recorder.round_ended(1)

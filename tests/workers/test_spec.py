@@ -203,6 +203,25 @@ def test_the_watched_metric_is_the_objective_unless_another_is_named(
     assert (settings.watched, settings.stopping_metric) == (watch, stopping_metric)
 
 
+@pytest.mark.parametrize(
+    ("body", "lanes", "refit"),
+    [
+        ({}, 1, False),
+        ({"refit": True}, 1, True),
+        ({"repeats": 4}, 4, False),
+        ({"split": {"validation": {"kind": "kfold", "folds": 3, "repeats": 2}}, "repeats": 5}, 30, True),
+        ({"split": {"validation": {"kind": "folds", "column": "town"}}}, 3, True),
+        ({"split": {"validation": {"kind": "time", "column": "stars", "folds": 4}}, "refit": False}, 4, False),
+    ],
+)
+def test_a_trial_has_a_lane_for_every_fold_and_repeat(body: dict[str, Any], lanes: int, refit: bool) -> None:
+    job = resolve_job(budget={"trials": 7}, **body)
+    told = preview(job)
+    assert (told["trials"], told["lanes_per_trial"], told["lanes"]) == (7, lanes, 7 * lanes)
+    assert job.refit == refit
+    assert ResolvedJob.model_validate_json(job.model_dump_json()) == job
+
+
 def test_early_stopping_can_be_switched_off() -> None:
     assert resolve_job(early_stopping=None).patience is None
     assert resolve_job(early_stopping={"patience": 3}).patience == 3

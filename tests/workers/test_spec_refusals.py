@@ -12,7 +12,6 @@ from workers.spec import JobSpec, ResolvedJob, SpecError, preview, read_spec, re
 from workers.trainers import TRAINERS
 
 RATE = {"type": "float", "low": 1e-3, "high": 1e-1, "log": True}
-KFOLD = {"kind": "kfold", "folds": 3}
 
 
 def marked(part: str, column: str, *values: Any) -> dict[str, Any]:
@@ -25,6 +24,14 @@ def by_group(column: str, **more: Any) -> dict[str, Any]:
 
 def in_time(column: str, **more: Any) -> dict[str, Any]:
     return {"split": {"validation": {"kind": "time", "column": column, **more}}}
+
+
+def in_folds(**more: Any) -> dict[str, Any]:
+    return {"split": {"validation": {"kind": "kfold", **more}}}
+
+
+def by_value(column: str) -> dict[str, Any]:
+    return {"split": {"validation": {"kind": "folds", "column": column}}}
 
 
 REFUSED: list[tuple[dict[str, Any], str, str, str]] = [
@@ -170,7 +177,22 @@ REFUSED: list[tuple[dict[str, Any], str, str, str]] = [
         "split.validation.stratify",
         "'once' has 1",
     ),
-    ({"split": {"validation": KFOLD}}, "not-yet", "split.validation.kind", "folds"),
+    (in_folds(folds=81), "invalid-data", "split.validation.folds", "80 are the most"),
+    (in_folds(folds=1), "invalid-request", "split.validation.folds", "greater than or equal to 2"),
+    (in_folds(group="town", folds=3), "invalid-data", "split.validation.folds", "'town' has 3 groups, of which"),
+    (in_folds(stratify=True), "invalid-data", "split.validation.stratify", "regression takes auto"),
+    ({**in_folds(), "target": "rare"}, "invalid-data", "split.validation.stratify", "class 'once' has 1 row outside"),
+    (
+        {**in_folds(stratify=True, folds=20), "target": "stars", "task": "multiclass"},
+        "invalid-data",
+        "split.validation.stratify",
+        "class 4 has 16 rows outside the test part; 20 are needed to be in every fold",
+    ),
+    (in_time("stars", folds=80), "invalid-data", "split.validation.folds", "79 are the most"),
+    (by_value("prt"), "invalid-data", "split.validation.column", "did you mean 'part'"),
+    (by_value("same"), "invalid-data", "split.validation.column", "1 different values; 2 to 100"),
+    ({**by_value("town"), "target": "town"}, "invalid-data", "target", "marks the rows of a split"),
+    ({**in_folds(repeats=100), "repeats": 5}, "invalid-request", "repeats", "5 repeats of 300 folds; at most 1000"),
     (by_group("twn"), "invalid-data", "split.validation.group", "did you mean 'town'"),
     (by_group("holes"), "invalid-data", "split.validation.group", "no value in 25 rows"),
     (by_group("same"), "invalid-data", "split.validation.group", "'same' has 1 groups"),
@@ -195,8 +217,8 @@ REFUSED: list[tuple[dict[str, Any], str, str, str]] = [
     ({"early_stopping": {"min_delta": -1}}, "invalid-request", "early_stopping.min_delta", "greater than or equal"),
     ({"objective": ["r2", "mean_squared_error"]}, "not-yet", "objective", "one objective"),
     ({"task": "multilabel"}, "not-yet", "task", "multilabel"),
-    ({"repeats": 3}, "not-yet", "repeats", "3 repeats"),
-    ({"refit": {"rows": "all"}}, "not-yet", "refit", "refit"),
+    ({"repeats": 0}, "invalid-request", "repeats", "greater than or equal to 1"),
+    ({"refit": {"rows": "all"}}, "invalid-request", "refit", "boolean"),
     ({"trainer": "neuroevolution"}, "not-yet", "trainer", "neuroevolution"),
 ]
 
@@ -256,6 +278,20 @@ RANGES = st.fixed_dictionaries(
 CHOICES = st.fixed_dictionaries(
     {"type": st.just("choice"), "values": st.lists(LEAVES, max_size=4)}, optional={"default": LEAVES, "when": WHEN}
 )
+SPLIT_COLUMNS = st.sampled_from(["part", "town", "stars", "holes", "price", "gone"])
+VALIDATION = st.one_of(
+    st.fixed_dictionaries(
+        {"kind": st.sampled_from(["kfold", "holdout"])},
+        optional={
+            "folds": st.integers(0, 90),
+            "group": SPLIT_COLUMNS,
+            "stratify": st.sampled_from(["auto", True, False]),
+        },
+    ),
+    st.fixed_dictionaries(
+        {"kind": st.sampled_from(["time", "folds"]), "column": SPLIT_COLUMNS}, optional={"folds": st.integers(0, 90)}
+    ),
+)
 NEARLY_RIGHT: dict[str, st.SearchStrategy[Any]] = {
     "space": st.dictionaries(NAMES, RANGES | CHOICES, max_size=4),
     "fixed": st.dictionaries(NAMES, LEAVES | st.lists(NUMBERS, max_size=3), max_size=2),
@@ -267,6 +303,14 @@ NEARLY_RIGHT: dict[str, st.SearchStrategy[Any]] = {
     "task": st.sampled_from(["auto", "regression", "binary", "multiclass"]),
     "objective": st.sampled_from(["r2", "log_loss", "accuracy", "nonsense"]),
     "preset": st.sampled_from([None, "default", "nonsense"]),
+    "split": st.fixed_dictionaries(
+        {"validation": VALIDATION},
+        optional={
+            "test": st.sampled_from([None, {"kind": "fraction"}]),
+            "stopping": st.sampled_from([None, {"kind": "fraction", "fraction": 0.5}]),
+        },
+    ),
+    "repeats": st.integers(0, 20),
     "columns": st.fixed_dictionaries({"exclude": st.lists(st.sampled_from(["nothing", "price", "word", "x"]))}),
 }
 

@@ -62,6 +62,10 @@ def test_a_column_that_groups_or_orders_rows_is_a_feature_only_where_it_is_inclu
         ({}, (64, 16, 20)),
         ({"validation": {"kind": "time", "column": "stars", "fraction": 0.25}}, (60, 20, 20)),
         ({"validation": {"kind": "holdout", "group": "stars"}}, (None, None, None)),
+        ({"validation": {"kind": "kfold", "folds": 3}}, (53, 27, 20)),
+        ({"validation": {"kind": "time", "column": "stars", "folds": 4}}, (16, 16, 20)),
+        ({"test": None, "validation": {"kind": "folds", "column": "town"}}, (66, 34, 0)),
+        ({"validation": {"kind": "kfold", "group": "stars"}}, (None, None, None)),
         ({"test": None, "validation": {"kind": "holdout", "fraction": 0.1}}, (90, 10, 0)),
         ({"test": {"kind": "column", "column": "part", "values": ["test"]}}, (64, 16, 20)),
         (
