@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 from sqlalchemy import select
 
-from models.lanes import LaneError, Watch
+from models.lanes import LaneError, LaneState, Watch
 from search.trial import JobReason, JobState, TrialReason, TrialState
 from service.database import Database
 from service.leases import Claim, Leases
@@ -20,6 +20,7 @@ from service.recorder import Recorder
 from service.tables import Model, ModelBlob, Report, Snapshot, Trial
 from tests.service.facts import claim, count, job_of, model, moved, report, segment, snapshot, trial_of
 from workers.sink import JournalFact
+from workers.teams import divide_state, join_states
 
 RUNNING, STOPPED, DIVERGED, FAILED = TrialState.RUNNING, TrialState.STOPPED, TrialState.DIVERGED, TrialState.FAILED
 
@@ -77,6 +78,19 @@ def test_the_values_of_every_lane_of_a_trial_come_back_to_the_bit(
     with database.reading() as session:
         back = load_record(session, held.job_id).reports
     assert (back[0, 1].parts, back[1, 1].parts) == (parts, ())
+
+
+def test_a_snapshot_of_several_lanes_comes_back_with_the_steps_of_each(
+    database: Database, held: Claim, recorder: Recorder
+) -> None:
+    parts = [LaneState(2, n, {"parameters": np.full(3, n, np.float32)}) for n in (7, 2**25 + 1)]
+    recorder.snapshot(replace(snapshot(0, 2), state=join_states(parts)))
+    recorder.round_ended(1)
+    with database.reading() as session:
+        back = divide_state(load_record(session, held.job_id).snapshots[0].state)
+    assert [part.n_steps for part in back] == [7, 2**25 + 1]
+    for part, sent in zip(back, parts, strict=True):
+        np.testing.assert_array_equal(part.arrays["parameters"], sent.arrays["parameters"])
 
 
 def test_reports_tell_the_value_at_the_best_epoch_where_it_is_not_the_best_value(database: Database) -> None:
