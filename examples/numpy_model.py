@@ -7,6 +7,9 @@ import json
 import math
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -76,17 +79,70 @@ class NumpyModel:
 
 def _encode(feature: Mapping[str, Any], values: Sequence[Any]) -> Floats:
     """Shapes: [N, 1 or more]."""
-    missing = [value is None for value in values]
     if feature["kind"] == "numeric":
-        x = np.array([feature["median"] if value is None else value for value in values], dtype=np.float64)
-        scale = feature["scale"]
-        columns = [(x - feature["mean"]) / scale if scale else np.zeros(len(x))]
+        columns = _encode_numbers(feature, np.array([math.nan if v is None else v for v in values], dtype=np.float64))
+    elif feature["kind"] == "date":
+        columns = _encode_dates(feature, [None if value is None else datetime.fromisoformat(value) for value in values])
     else:
         texts = [None if value is None else _as_text(value) for value in values]
         columns = [np.array([text == category for text in texts], float) for category in feature["categories"]]
     if feature["indicator"]:
-        columns.append(np.array(missing, float))
+        columns.append(np.array([value is None for value in values], float))
     return np.stack(columns, axis=1)
+
+
+def _encode_numbers(numbers: Mapping[str, Any], values: Floats) -> list[Floats]:
+    s = _scale(numbers, np.where(np.isnan(values), numbers["fill"], values))
+    edges, frequencies = numbers["edges"], numbers["frequencies"]
+    if edges:
+        parts = [(s - left) / (right - left) for left, right in pairwise(edges)]
+        parts = [parts[0], *(np.maximum(part, 0) for part in parts[1:])]
+        return [*(np.minimum(part, 1) for part in parts[:-1]), parts[-1]]
+    if frequencies:
+        angles = [2 * math.pi * frequency * s for frequency in frequencies]
+        return [*map(np.sin, angles), *map(np.cos, angles)]
+    return [s]
+
+
+def _scale(numbers: Mapping[str, Any], x: Floats) -> Floats:
+    if not numbers["scale"]:
+        return np.zeros(len(x))
+    s: Floats = (x - numbers["center"]) / numbers["scale"]
+    if numbers["quantiles"]:
+        q = np.array(numbers["quantiles"])
+        shares = np.linspace(0, 1, len(q))
+        p = (np.interp(x, q, shares) + 1 - np.interp(-x, -q[::-1], shares)) / 2
+        p = np.where(x < q[0] + 1e-7, 0, np.where(x > q[-1] - 1e-7, 1, p))
+        least = 1e-7 - 2.2e-16
+        s = np.vectorize(NormalDist().inv_cdf, otypes=[np.float64])(np.clip(p, least, 1 - least))
+    if numbers["smooth"]:
+        s = s / np.sqrt(1 + (s / 3) ** 2)
+    return np.clip(s, -numbers["clip"], numbers["clip"]) if numbers["clip"] else s
+
+
+def _encode_dates(feature: Mapping[str, Any], dates: Sequence[datetime | None]) -> list[Floats]:
+    start = datetime(1970, 1, 1, tzinfo=UTC)
+    known = [
+        None if date is None else date.astimezone(UTC) if date.tzinfo else date.replace(tzinfo=UTC) for date in dates
+    ]
+    days = [math.nan if date is None else (date - start) / timedelta(days=1) for date in known]
+    columns = _encode_numbers(feature["trend"], np.array(days))
+    for cycle in feature["cycles"]:
+        angles = [None if date is None else 2 * math.pi * _passed(cycle, date) for date in known]
+        columns.append(np.array([0.0 if angle is None else math.sin(angle) for angle in angles]))
+        columns.append(np.array([0.0 if angle is None else math.cos(angle) for angle in angles]))
+    return columns
+
+
+def _passed(cycle: str, date: datetime) -> float:
+    midnight = date.replace(hour=0, minute=0, second=0, microsecond=0)
+    passed = {
+        "month": (date.month - 1) / 12,
+        "weekday": date.weekday() / 7,
+        "day_of_year": (date.timetuple().tm_yday - 1) / 366,
+        "hour": (date - midnight) / timedelta(days=1),
+    }
+    return passed[cycle]
 
 
 def _as_text(value: Any) -> str:

@@ -9,6 +9,8 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from models.normal import hermite
+
 Floats = NDArray[np.float64]
 
 SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805
@@ -19,7 +21,7 @@ _ERF_STEPS_PER_UNIT = 512
 @cache
 def _erf_table() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     grid = np.arange(int(_ERF_END * _ERF_STEPS_PER_UNIT) + 2) / _ERF_STEPS_PER_UNIT
-    return np.array([math.erf(x) for x in grid]), 2 / math.sqrt(math.pi) * np.exp(-(grid**2))
+    return np.array([math.erf(x) for x in grid]), 2 / math.sqrt(math.pi) * np.exp(-(grid**2)) / _ERF_STEPS_PER_UNIT
 
 
 def erf(x: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -27,16 +29,8 @@ def erf(x: NDArray[np.float64]) -> NDArray[np.float64]:
 
     numpy has no erf, and a bare machine has no scipy.
     """
-    values, slopes = _erf_table()
-    scaled = np.minimum(np.abs(x), _ERF_END) * _ERF_STEPS_PER_UNIT
-    place = np.nan_to_num(scaled).astype(np.int64)
-    t = scaled - place
-    left, right = values[place], values[place + 1]
-    left_slope, right_slope = slopes[place] / _ERF_STEPS_PER_UNIT, slopes[place + 1] / _ERF_STEPS_PER_UNIT
-    bend = 3 * (right - left) - 2 * left_slope - right_slope
-    twist = left_slope + right_slope - 2 * (right - left)
-    smooth: NDArray[np.float64] = left + t * (left_slope + t * (bend + t * twist))
-    return np.sign(x) * smooth
+    place = np.nan_to_num(np.minimum(np.abs(x), _ERF_END) * _ERF_STEPS_PER_UNIT)
+    return np.sign(x) * hermite(place, *_erf_table())
 
 
 def logistic(z: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -46,6 +46,7 @@ class Rows:
         judged = data.x_valid if data.stopping is None else np.concatenate([data.x_valid, data.stopping[0]])
         self.n_train, self.n_valid = len(data.x_train), len(judged)
         self.task, self.n_inputs, self.n_outputs = data.task, data.x_train.shape[1], data.n_outputs
+        self.embedding = data.embedding
         self._x = self._load(_padded(data.x_train, self.n_train + 1))
         self._target = self._load(_padded(_targets(data, data.y_train), self.n_train + 1))
         chunk = min(VALIDATION_ROWS, round_up(self.n_valid, BATCH_MULTIPLE))

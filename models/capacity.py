@@ -10,7 +10,7 @@ import torch
 from models.batches import VALIDATION_ROWS
 from models.dropout import steps_per_chunk
 from models.hyper import Hyperparameters
-from models.layout import BATCH_MULTIPLE, Layout, round_up
+from models.layout import BATCH_MULTIPLE, Layout, round_up, round_up_width
 
 ROWS_PER_LANE = 10  # parameters, gradients, two moments, best; three copies to undo an epoch; scratch of two kinds
 
@@ -24,10 +24,17 @@ def bytes_needed(hyper: Hyperparameters, layout: Layout, n_rows: tuple[int, int]
     hidden = layout.padded[1:-1]
     batch_rows = round_up(min(hyper.batch_size, n_rows[0]), BATCH_MULTIPLE)
     activations = batch_rows * (2 * sum(hidden) + 2 * max(hidden, default=0) + 4 * layout.padded[-1])
+    if layout.embedding:  # two matrices and a gradient, embedded batches
+        rows = 3 * round_up_width(layout.embedding.n_inputs) + 3 * batch_rows + VALIDATION_ROWS
+        activations += rows * layout.padded[0]
     masks = steps_per_chunk(batch_rows, hidden) * batch_rows * sum(hidden) if hyper.dropout else 0
     validation = VALIDATION_ROWS * sum(layout.padded[1:]) + round_up(n_rows[1], VALIDATION_ROWS) * layout.padded[-1]
+    if layout.norm_size:
+        passing = 3 * batch_rows + 2 * VALIDATION_ROWS  # what a step, and an answer, makes and forgets
+        activations += batch_rows * sum(hidden) + passing * max(hidden) + len(hidden) * max(batch_rows, *hidden)
     metrics = 5 * 8 * n_rows[1] * max(2, layout.widths[-1])  # in float64, whatever the pack computes in
-    return itemsize * (ROWS_PER_LANE * layout.size + activations + masks + validation) + metrics
+    rows = ROWS_PER_LANE * (layout.size + layout.running_size)
+    return itemsize * (rows + activations + masks + validation) + metrics
 
 
 def bytes_available(device: torch.device) -> int:

@@ -12,7 +12,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
+from numpy.typing import NDArray
 
+from models.dates import parse_dates
 from models.table import MAX_COLUMNS, MAX_NAME_LENGTH, MAX_ROWS, Column, TableError, TableLimitError
 
 NULLS = ("", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "-nan", "-NaN", "null", "NULL", "Null", "None", "none", "?")
@@ -144,7 +146,7 @@ def _mark_missing(strings: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def to_column(values: pa.ChunkedArray, name: str) -> Column:
-    """Turn text into numbers if all of it are numbers, into truth values if all are true or false, else keep it.
+    """Turn text into numbers, truth values or dates if all of it are that, else keep it.
 
     Raises: TableError for an infinite number.
     """
@@ -170,19 +172,26 @@ def numbers_to_column(numbers: pa.ChunkedArray, name: str) -> Column:
 
 def strings_to_column(strings: pa.ChunkedArray) -> Column:
     """Turn Arrow's strings into an object array; equal strings share one object."""
-    encoded = pc.dictionary_encode(strings).combine_chunks()
-    if isinstance(encoded, pa.ChunkedArray):
-        encoded = encoded.chunk(0)
-    lookup = np.array([*encoded.dictionary.to_pylist(), None], dtype=object)
-    indices = pc.fill_null(encoded.indices, len(lookup) - 1).to_numpy(zero_copy_only=False)
-    column: Column = lookup[indices]
+    texts, places = _distinct(strings)
+    column: Column = np.array([*texts, None], dtype=object)[places]
     return column
 
 
+def _distinct(strings: pa.ChunkedArray) -> tuple[list[str], NDArray[np.intp]]:
+    """List the texts that are there, and the place of each row's text among them; -1 is missing."""
+    encoded = pc.dictionary_encode(strings).combine_chunks()
+    if isinstance(encoded, pa.ChunkedArray):
+        encoded = encoded.chunk(0)
+    return encoded.dictionary.to_pylist(), pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False)
+
+
 def _text_to_column(values: pa.ChunkedArray) -> Column:
-    column = strings_to_column(values)
+    texts, places = _distinct(values)
     truth = {"true": True, "false": False}
-    distinct = {value for value in pc.unique(values).to_pylist() if value is not None}
-    if distinct and all(value.lower() in truth for value in distinct):
-        return np.array([None if value is None else truth[value.lower()] for value in column], dtype=object)
+    read: list[str | bool] = list(texts)
+    if all(text.lower() in truth for text in texts):
+        read = [truth[text.lower()] for text in texts]
+    elif (dates := parse_dates(texts)) is not None:
+        return np.append(dates, np.datetime64("NaT"))[places]
+    column: Column = np.array([*read, None], dtype=object)[places]
     return column

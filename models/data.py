@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from models.csv_table import check_names, numbers_to_column, read_csv, strings_to_column
+from models.dates import FIRST, LAST
 from models.table import MAX_COLUMNS, MAX_ROWS, Column, Table, TableError, TableLimitError, column_kind, missing_mask
 
 __all__ = ["Table", "TableError", "TableFormat", "TableLimitError", "detect_format", "read_table", "write_parquet"]
@@ -108,7 +109,7 @@ def _check_footer(parquet: pq.ParquetFile) -> None:
 
 
 def _arrow_column(column: pa.ChunkedArray, name: str) -> Column:
-    """Numbers become float64; truth values, text and dates become objects; nested values are refused."""
+    """Numbers become float64, dates datetime64; truth values, text and times objects; nested values are refused."""
     kind = column.type
     if pa.types.is_dictionary(kind):
         column = column.cast(kind.value_type)
@@ -121,9 +122,27 @@ def _arrow_column(column: pa.ChunkedArray, name: str) -> Column:
         return np.array(column.to_pylist(), dtype=object)
     if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
         return strings_to_column(pc.cast(column, pa.string()))
-    if pa.types.is_date(kind) or pa.types.is_timestamp(kind) or pa.types.is_time(kind):
+    if pa.types.is_date(kind) or pa.types.is_timestamp(kind):
+        return _dates_to_column(column, name)
+    if pa.types.is_time(kind):
         return strings_to_column(pc.cast(column, pa.string()))
     raise TableError(f"column {name!r} holds {kind}; numbers, text, dates, true and false can be read")
+
+
+def _dates_to_column(dates: pa.ChunkedArray, name: str) -> Column:
+    """Turn Arrow's dates into numpy's, in UTC.
+
+    Raises: TableError for a date that cannot be written with a year of four digits.
+    """
+    try:
+        column = np.array(dates.cast(pa.timestamp("us"), safe=False).to_numpy(), dtype="datetime64[us]")
+    except pa.ArrowInvalid:
+        raise TableError(f"column {name!r} holds dates outside the years 1 to 9999") from None
+    outside = (column < FIRST) | (column > LAST)
+    if outside.any():
+        row = int(outside.argmax()) + 1
+        raise TableError(f"column {name!r} holds a date outside the years 1 to 9999 in row {row}")
+    return column
 
 
 def write_parquet(table: Table, file: BinaryIO) -> None:
@@ -136,5 +155,5 @@ def _to_arrow(column: Column) -> pa.Array:
     kind = column_kind(column)
     if kind == "empty":
         return pa.nulls(len(column))
-    types = {"numeric": pa.float64(), "boolean": pa.bool_(), "categorical": pa.string()}
+    types = {"numeric": pa.float64(), "boolean": pa.bool_(), "date": pa.timestamp("us"), "categorical": pa.string()}
     return pa.array(column, type=types[kind], mask=missing_mask(column))

@@ -1,8 +1,9 @@
-"""Lanes of equal batch size, padded widths and age, lined up in shared buffers and trained as one. No bookkeeping."""
+"""Lanes of equal batch size, pack key and age, lined up in shared buffers and trained as one. No bookkeeping."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
 
 import numpy as np
 import torch
@@ -11,16 +12,17 @@ from torch import Tensor
 
 from models.bench import Bench
 from models.dropout import DropoutMasks
-from models.layout import BATCH_MULTIPLE, LANE_MULTIPLE, round_up
-from models.lineup import activation_runs, has_dropout, optimizer_runs
-from models.live_lane import BEST, PARAMETERS, Lane
+from models.layout import BATCH_MULTIPLE, LANE_MULTIPLE, RUNNING, round_up
+from models.lineup import activation_runs, has_dropout, live_units, optimizer_runs
+from models.live_lane import BEST_OF, PARAMETERS, Lane
 from models.losses import LOSSES, LossBuffers
 from models.mlp import PackedMLP, TrainedMLP
 from models.optim import FIRST, RULES, SECOND, Optimizer, OptimizerRows
+from models.packed_norms import NormRows
 
 
 class Group:
-    """K lanes in one buffer per kind of number, each [K, P].
+    """K lanes in one buffer per kind of number, each [K, its length].
 
     Lanes come sorted by `lineup.sort_key`. Up to LANE_MULTIPLE - 1 spare rows follow, which nobody reads; they go by
     the hyperparameters of the last lane.
@@ -32,7 +34,7 @@ class Group:
         self._places = self.lanes + self.lanes[-1:] * n_spare
         self.batch_size = bench.batch_size(lanes[0])
         self.buffers = {name: self._stack(name) for name in {name: 0 for lane in lanes for name in lane.rows}}
-        self._undo = {name: torch.empty_like(buffer) for name, buffer in self.buffers.items() if name != BEST}
+        self._undo = {name: torch.empty_like(buffer) for name, buffer in self.buffers.items() if name not in BEST_OF}
         self._gradients = torch.zeros_like(self.buffers[PARAMETERS])
         self._optimizers = [(rows, self._optimizer(rows)) for rows in optimizer_runs(self._places)]
         self._build_networks()
@@ -43,7 +45,7 @@ class Group:
     def _stack(self, name: str) -> Tensor:
         """Copy the rows of the lanes, zeros for those that have none of this name."""
         rows = [lane.rows.get(name) for lane in self.lanes] + [None] * (len(self._places) - len(self.lanes))
-        zeros = torch.zeros_like(self.lanes[0].rows[PARAMETERS])
+        zeros = torch.zeros_like(next(row for row in rows if row is not None))
         return torch.stack([zeros if row is None else row for row in rows])
 
     def _optimizer(self, rows: slice) -> Optimizer:
@@ -58,10 +60,12 @@ class Group:
         rates = [lane.hyper.dropout for lane in self._places if has_dropout(lane.hyper)]
         batch_rows = round_up(self.batch_size, BATCH_MULTIPLE)
         self._masks = DropoutMasks(rates, batch_rows, layout.padded[1:-1], parameters)
-        self._trained = TrainedMLP(layout, parameters, self._gradients, runs, self._masks)
+        live = live_units(self._places, parameters) if layout.normalisation == "layer" else ()
+        norms = NormRows(layout, parameters, self.buffers.get(RUNNING), live)
+        self._trained = TrainedMLP(norms, self._gradients, runs, self._masks)
         self._loss_buffers = LossBuffers(self._trained.outputs, rows.n_outputs)
         n_chunks, chunk_rows, _ = rows.x_valid.shape
-        self._judged = PackedMLP(layout, parameters, runs, chunk_rows)
+        self._judged = PackedMLP(norms, runs, chunk_rows)
         self._answers = parameters.new_zeros((len(parameters), n_chunks * chunk_rows, layout.padded[-1]))
 
     def run_epoch(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -72,7 +76,9 @@ class Group:
         for name, copy in self._undo.items():
             copy.copy_(self.buffers[name])
         try:
-            self._train()
+            self._loss_buffers.total.zero_()
+            for _ in self._steps():
+                pass
             losses = self._loss_buffers.epoch_loss()[: len(self.lanes)].cpu().numpy()
             return losses, self._score()
         except BaseException:
@@ -80,22 +86,37 @@ class Group:
                 self.buffers[name].copy_(copy)
             raise
 
-    def _train(self) -> None:
+    def losses_by_step(self, most: int) -> Tensor:
+        """Train every lane for the steps of one epoch, `most` of them at most, without a score.
+
+        Shapes: mean training loss of each step's batch before its step [S, K], float64.
+        """
+        losses = []
+        self._loss_buffers.total.zero_()
+        for share in islice(self._steps(), most):
+            losses.append(self._loss_buffers.epoch_loss()[: len(self.lanes)] / share)
+            self._loss_buffers.total.zero_()
+        return torch.stack(losses)
+
+    def _steps(self) -> Iterator[float]:
+        """Take the steps of one epoch, and yield each one's share of the epoch's rows when it is taken."""
         epoch, n_places = self.lanes[0].epoch, len(self._places)
         batches = self.bench.rows.epoch(epoch, self.batch_size)
         for rows, optimizer in self._optimizers:
-            optimizer.begin_epoch([lane.n_steps for lane in self._places[rows]], len(batches.shares))
+            n_taken = [lane.n_steps for lane in self._places[rows]]
+            optimizer.begin_epoch(n_taken, len(batches.shares), self.batch_size)
         self._masks.begin_epoch([lane.seed for lane in self._places if has_dropout(lane.hyper)], epoch)
-        self._loss_buffers.total.zero_()
         x = batches.x.unsqueeze(1).expand(-1, n_places, -1, -1)
-        steps = zip(x, x.transpose(2, 3), batches.target, batches.weight, batches.shares, strict=True)
-        for step, (inputs, transposed, target, weight, share) in enumerate(steps):
+        given = batches.target, batches.weight, batches.shares, batches.counts
+        steps = zip(x, x.transpose(2, 3), *given, strict=True)
+        for step, (inputs, transposed, target, weight, share, count) in enumerate(steps):
             place = self._masks.begin_step(step)
-            self._trained.forward(inputs, place)
+            self._trained.forward(inputs, place, count)
             LOSSES[self.bench.rows.task](self._loss_buffers, target, weight, share)
             self._trained.backward(transposed, place)
             for _, optimizer in self._optimizers:
                 optimizer.step(step)
+            yield share
 
     def _score(self) -> NDArray[np.float64]:
         size = self._judged.batch_rows
@@ -106,7 +127,9 @@ class Group:
     def keep_best(self, lanes: Sequence[Lane]) -> None:
         """Remember the weights of these lanes as their best."""
         index = torch.tensor([self.lanes.index(lane) for lane in lanes], device=self._gradients.device)
-        self.buffers[BEST].index_copy_(0, index, self.buffers[PARAMETERS].index_select(0, index))
+        for best, now in BEST_OF.items():
+            if best in self.buffers:
+                self.buffers[best].index_copy_(0, index, self.buffers[now].index_select(0, index))
         for lane in lanes:
             lane.has_best = True
 

@@ -7,16 +7,18 @@ way to encode that no lane has asked for costs nothing. No file formats, no netw
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models.embedding import choose_embedding
+from models.features import Cells
 from models.hyper import Hyperparameters
 from models.lanes import PackData, Task
-from models.preprocess import Preprocessor, Target, fit_preprocessor, standard_units
-from models.table import Column
+from models.numbers import standard_units
+from models.preprocess import Preprocessor, Target, fit_preprocessor
 
 Rows = NDArray[np.int64]
 VIEWS_KEPT = 4
@@ -52,18 +54,18 @@ class Encoder:
 class JobData:
     """All rows of a job but the test rows; see `models.lanes.Views`.
 
-    Shapes: columns [N] each, numeric ones as float64; labels: regression [N, C] float64 in raw units, else [N] class
-    indices. `kinds` name the features in the order of the network's inputs.
+    Shapes: columns [N] each, numbers as float64, dates as datetime64, all else in codes; labels: regression [N, C]
+    float64 in raw units, else [N] class indices. `kinds` name the features in the order of the network's inputs.
     """
 
     task: Task
     kinds: Mapping[str, str]
-    columns: Mapping[str, Column]
+    columns: Mapping[str, Cells]
     target_names: list[str]
     labels: NDArray[np.float64] | NDArray[np.int64]
     n_outputs: int
     folds: list[Fold]
-    _kept: dict[Hashable, tuple[Encoder, PackData]] = field(default_factory=dict, repr=False)
+    _kept: dict[Hashable, tuple[Encoder, PackData]] = field(default_factory=dict, init=False, repr=False)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_kept": {}}
@@ -75,28 +77,33 @@ class JobData:
     def view(self, hyper: Hyperparameters, fold: int) -> PackData:
         """See `Views`.
 
-        Raises: FeatureError, NoFeatureError, TargetError.
+        Raises: FeatureError, EncodingError, NoFeatureError, TargetError.
         """
         return self._encoded(hyper, fold)[1]
 
     def encoder(self, hyper: Hyperparameters, fold: int) -> Encoder:
         """Fit on the training rows of a fold, as the hyperparameters ask.
 
-        Raises: FeatureError, NoFeatureError, TargetError.
+        Raises: FeatureError, EncodingError, NoFeatureError, TargetError.
         """
         return self._encoded(hyper, fold)[0]
+
+    def part(self, rows: Rows) -> dict[str, Cells]:
+        """Pick rows, as read."""
+        return {name: column[rows] for name, column in self.columns.items()}
 
     def _encoded(self, hyper: Hyperparameters, fold: int) -> tuple[Encoder, PackData]:
         key = self.view_key(hyper, fold)
         if key not in self._kept:
-            encoder = self._fit(self.folds[fold])
+            encoder = self._fit(self.folds[fold], hyper)
             while len(self._kept) >= VIEWS_KEPT:
                 del self._kept[next(iter(self._kept))]
-            self._kept[key] = encoder, self._encode(encoder, self.folds[fold])
+            data = self._encode(encoder, self.folds[fold])
+            self._kept[key] = encoder, replace(data, embedding=choose_embedding(encoder.preprocessor, hyper))
         return self._kept[key]
 
-    def _fit(self, fold: Fold) -> Encoder:
-        fit = fit_preprocessor({name: column[fold.train] for name, column in self.columns.items()}, self.kinds)
+    def _fit(self, fold: Fold, hyper: Hyperparameters) -> Encoder:
+        fit = fit_preprocessor(self.part(fold.train), self.kinds, hyper)
         if not fit.preprocessor.features:
             raise NoFeatureError("no feature is left: every column is a target, excluded or without values")
         return Encoder(fit.preprocessor, self._fit_targets(fold), fit.notes)
@@ -113,13 +120,10 @@ class JobData:
         values: Any = self.labels
         if self.task == "regression":
             values = ((self.labels - mean) / scale).astype(np.float32)
-        train, valid, stop = (
-            encoder.preprocessor.transform({name: column[rows] for name, column in self.columns.items()})
-            for rows in fold
-        )
+        train, valid, stop = (encoder.preprocessor.transform(self.part(rows)) for rows in fold)
         stopping = (stop, values[fold.stop]) if len(fold.stop) else None
         parts = train, values[fold.train], valid, values[fold.valid]
-        return PackData(self.task, self.n_outputs, *parts, mean, scale, stopping)
+        return PackData(self.task, self.n_outputs, *parts, mean, scale, stopping=stopping)
 
 
 def _fit_target(name: str, values: NDArray[np.float64]) -> Target:

@@ -10,12 +10,14 @@ from typing import Literal, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from models.embedding import Embedding
 from models.hyper import Hyperparameters
 
-Task = Literal["regression", "binary", "multiclass"]
+Task = Literal["regression", "binary", "multiclass", "multilabel"]
 Outcome = Literal["diverged", "patience", "failed"]
-Layers = list[tuple[NDArray[np.float32], NDArray[np.float32]]]
-"""Weights [I, O] and bias [O] of every layer, unpadded, in order."""
+Layers = list[tuple[NDArray[np.float32], ...]]
+"""Weight [I, O] and bias [O] of every layer, with layer normalisation scale [O] and shift [O] of hidden ones, unpadded,
+in order. Batch normalisation is part of weight and bias."""
 
 
 class Views(Protocol):
@@ -36,7 +38,8 @@ class PackData:
     """Preprocessed rows, the same for all lanes of one fold that encode alike; by itself, all the data of a job.
 
     Shapes: x_* [N, D] float32. y_*: regression [N, C] float32, standardised with target_mean and target_scale [C];
-    binary and multiclass [N] int64 class indices. C is 1 for binary, the number of classes for multiclass.
+    binary and multiclass [N] int64 class indices; multilabel [N, L] int64, 0 or 1. C is 1 for binary, the number of
+    classes for multiclass, L for multilabel. `embedding` says which inputs a network embeds.
     """
 
     task: Task
@@ -47,6 +50,7 @@ class PackData:
     y_valid: NDArray[np.float32] | NDArray[np.int64]
     target_mean: NDArray[np.float64] = field(default_factory=lambda: np.zeros(1))
     target_scale: NDArray[np.float64] = field(default_factory=lambda: np.ones(1))
+    embedding: Embedding | None = None
     stopping: tuple[NDArray[np.float32], NDArray[np.float32] | NDArray[np.int64]] | None = None
     """x and y of the rows that decide the best epoch in place of the validation rows."""
 
@@ -105,7 +109,8 @@ class PackSettings:
 @dataclass(frozen=True)
 class LaneState:
     """All that training needs to go on: a pure value. `epoch` is the age of the weights, `n_steps` the optimizer's
-    step count. `arrays` holds flat arrays by name (parameters and optimizer state)."""
+    step count. `arrays` holds flat arrays by name (parameters, optimizer state, running statistics of batch
+    normalisation)."""
 
     epoch: int
     n_steps: int

@@ -42,11 +42,15 @@ def activation_runs(lanes: Sequence[Lane], like: Tensor) -> list[Run]:
         dropped = slice(n_dropped, n_dropped + rows.stop - rows.start) if drops else None
         n_dropped = dropped.stop if dropped else n_dropped
         op = OPS[name]
-        runs.append(Run(rows, op, dropped, () if op.keeps_zero else _live_units(lanes[rows], like)))
+        runs.append(Run(rows, op, dropped, () if op.keeps_zero else live_units(lanes[rows], like)))
     return runs
 
 
-def _live_units(lanes: Sequence[Lane], like: Tensor) -> tuple[Tensor, ...]:
+def live_units(lanes: Sequence[Lane], like: Tensor) -> tuple[Tensor, ...]:
+    """Mark the unpadded units of every hidden layer of lanes of one layout.
+
+    Shapes: [k, 1, O], 0 or 1.
+    """
     masks = []
     for layer, width in enumerate(lanes[0].layout.padded[1:-1]):
         real = np.array([lane.layout.widths[layer + 1] for lane in lanes])

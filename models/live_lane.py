@@ -13,13 +13,15 @@ from torch import Tensor
 
 from models.hyper import Hyperparameters
 from models.lanes import LaneError, LaneReport, LaneStart, LaneState, Layers, Outcome, Watch
-from models.layout import Layout
+from models.layout import RUNNING, Layout
 from models.optim import RULES
 
 if TYPE_CHECKING:
     from models.bench import Trained
 
-PARAMETERS, BEST = "parameters", "best"
+PARAMETERS, BEST, BEST_RUNNING = "parameters", "best", "best_running"
+BEST_OF = {BEST: PARAMETERS, BEST_RUNNING: RUNNING}
+"""Rows that keep what other rows were in the best epoch."""
 
 
 @dataclass(eq=False)
@@ -49,7 +51,13 @@ class Lane:
     @property
     def state_names(self) -> tuple[str, ...]:
         """Rows that are its state: what a copy of it copies."""
-        return (PARAMETERS, *RULES[self.hyper.optimizer].state)
+        running = (RUNNING,) if self.layout.running_size else ()
+        return (PARAMETERS, *RULES[self.hyper.optimizer].state, *running)
+
+    @property
+    def best_names(self) -> tuple[str, ...]:
+        """Rows that keep its best epoch."""
+        return tuple(best for best, now in BEST_OF.items() if now in self.state_names)
 
     def note(self, values: Sequence[float], watch: Watch) -> bool:
         """Take in the values of one epoch; say whether it is the best so far."""
@@ -70,13 +78,13 @@ class Lane:
         """
         if PARAMETERS not in self.rows:
             raise ValueError(f"lane {self.number} failed to start and has no state to save")
-        arrays = {name: self.layout.unpack(self.rows[name].cpu().numpy()) for name in self.state_names}
+        arrays = {name: self.layout.unpack(self.rows[name].cpu().numpy(), name) for name in self.state_names}
         return LaneState(self.epoch, self.n_steps, arrays)
 
     def best_layers(self) -> Layers | None:
         if not self.has_best:
             return self.earlier_best
-        return self.layout.layers(self.rows[BEST].cpu().numpy())
+        return self.layout.layers(*(self.rows[name].cpu().numpy() for name in self.best_names))
 
     def leave(self) -> LaneStart:
         """Give all that it takes to go on elsewhere as if it had never left."""
@@ -104,12 +112,14 @@ def admit(start: LaneStart, layout: Layout, like: Tensor) -> Lane:
     lane = Lane(start.lane, start.hyper, start.seed, layout, start.sequence, fold=start.fold, patient=start.patient)
     lane.best_value, lane.n_since_best, lane.earlier_best = start.best_value, start.n_since_best, start.best
     if start.state is None:
-        arrays = {PARAMETERS: layout.draw(start.seed, start.hyper)}
+        arrays = {PARAMETERS: layout.draw(start.seed, start.hyper), RUNNING: layout.first_running()}
     else:
         lane.epoch, lane.n_steps = start.state.epoch, start.state.n_steps
         arrays = {name: layout.pack(array, name) for name, array in start.state.arrays.items()}
-    for name in (*lane.state_names, BEST):
-        lane.rows[name] = _row(arrays.get(name), layout.size, like)
+    for name in lane.state_names:
+        lane.rows[name] = _row(arrays.get(name), layout.row_size(name), like)
+    for name in lane.best_names:
+        lane.rows[name] = torch.zeros_like(lane.rows[BEST_OF[name]])
     return lane
 
 
@@ -120,7 +130,7 @@ def _row(array: np.ndarray | None, size: int, like: Tensor) -> Tensor:
 def keep_best(lane: Lane, before: Lane) -> None:
     """Let a lane that was started again keep the best weights it had."""
     if before.has_best and before.layout == lane.layout:
-        lane.rows[BEST] = before.rows[BEST].clone()
+        lane.rows.update({name: before.rows[name].clone() for name in lane.best_names})
         lane.has_best = True
     else:
         lane.earlier_best = before.best_layers()

@@ -1,10 +1,12 @@
 """Validation metrics of all lanes at once, by scikit-learn's scorer names and definitions. No losses.
 
-A lane whose outputs are not all finite has NaN for every metric.
+A lane whose outputs are not all finite has NaN for every metric. Metrics that few ask for are computed lane by lane in
+numpy, by `models/evaluate.py`.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -13,110 +15,113 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from models.answers import Answers, mean_rows, sum_rows
 from models.cpu import HAS_COMPILER
+from models.evaluate import evaluate
+from models.evaluate_classes import EPSILON
 from models.lanes import PackData, Task
+from models.metrics_classes import CLASS_METRICS
+from models.scores import SCORES, scores_for
 
 if HAS_COMPILER:
     from models.cpu.losses import log_probabilities
-
-CLASSIFICATION: frozenset[Task] = frozenset({"binary", "multiclass"})
-REGRESSION: frozenset[Task] = frozenset({"regression"})
-
-
-@dataclass(frozen=True)
-class Answers:
-    """Predictions of K lanes beside the truth, float64.
-
-    Shapes: regression: predicted [K, N, C] and truth [N, C] in raw units. Classification: predicted [K, N, classes] are
-    log probabilities, truth [N] class indices.
-    """
-
-    predicted: Tensor
-    truth: Tensor
 
 
 @dataclass(frozen=True)
 class Metric:
     compute: Callable[[Answers], Tensor]
     tasks: frozenset[Task]
-    maximize: bool
 
 
-def _sum(values: Tensor) -> Tensor:
-    """Sum over axis 1 in 16 parts: torch splits a sum to a single number among threads, so one lane alone would get
-    other bits than in company."""
-    parts = torch.nn.functional.pad(values, (0, 0) * (values.ndim - 2) + (0, -values.shape[1] % 16))
-    return parts.view(len(parts), -1, 16, *parts.shape[2:]).sum(1).sum(1)
+def _undefined(answers: Answers) -> Tensor:
+    return answers.predicted.new_full((len(answers.predicted),), math.nan)
 
 
-def _mean(values: Tensor) -> Tensor:
-    return _sum(values) / values.shape[1]
+def _lane_by_lane(name: str) -> Callable[[Answers], Tensor]:
+    """Let numpy compute a metric, each lane by itself."""
+
+    def compute(answers: Answers) -> Tensor:
+        truth, lanes = answers.truth.cpu().numpy(), answers.predicted.cpu().numpy()
+        said = lanes if answers.truth.is_floating_point() else map(np.exp, lanes)
+        return answers.predicted.new_tensor([evaluate(name, truth, lane) for lane in said])
+
+    return compute
 
 
 def mean_squared_error(answers: Answers) -> Tensor:
-    return _mean((answers.predicted - answers.truth).square()).mean(1)
+    return mean_rows((answers.predicted - answers.truth).square()).mean(1)
 
 
 def root_mean_squared_error(answers: Answers) -> Tensor:
     """Several targets: the mean of their roots, as scikit-learn has it."""
-    return _mean((answers.predicted - answers.truth).square()).sqrt().mean(1)
+    return mean_rows((answers.predicted - answers.truth).square()).sqrt().mean(1)
 
 
 def mean_absolute_error(answers: Answers) -> Tensor:
-    return _mean((answers.predicted - answers.truth).abs()).mean(1)
+    return mean_rows((answers.predicted - answers.truth).abs()).mean(1)
+
+
+def max_error(answers: Answers) -> Tensor:
+    """Several targets: NaN, since scikit-learn refuses them."""
+    if answers.truth.shape[1] > 1:
+        return _undefined(answers)
+    return (answers.predicted - answers.truth).abs().amax(1).squeeze(1)
+
+
+def mean_absolute_percentage_error(answers: Answers) -> Tensor:
+    """A target of 0 counts as one float64 epsilon."""
+    return mean_rows((answers.predicted - answers.truth).abs() / answers.truth.abs().clamp(min=EPSILON)).mean(1)
+
+
+def mean_pinball_loss(answers: Answers) -> Tensor:
+    """For alpha = 0.5."""
+    return mean_absolute_error(answers) / 2
+
+
+def _explained(rest: Tensor, total: Tensor) -> Tensor:
+    """Average 1 - rest / total over targets: 1 where nothing rests, 0 where there was nothing to explain.
+
+    Shapes: rest [K, C], total [C].
+    """
+    shares = torch.where(total == 0, 0.0, 1 - rest / total)
+    return torch.where(rest == 0, 1.0, shares).mean(1)
 
 
 def r2(answers: Answers) -> Tensor:
-    """Several targets: their uniform average. A constant target scores 1 if met exactly, else 0."""
-    residual = _sum((answers.predicted - answers.truth).square())
-    total = (answers.truth - answers.truth.mean(0)).square().sum(0).expand_as(residual)
-    constant = torch.where(residual == 0, 1.0, torch.zeros_like(residual))
-    return torch.where(total == 0, constant, 1 - residual / total).mean(1)
+    """Fewer than two rows: NaN."""
+    if len(answers.truth) < 2:
+        return _undefined(answers)
+    rest = sum_rows((answers.predicted - answers.truth).square())
+    return _explained(rest, (answers.truth - answers.truth.mean(0)).square().sum(0))
 
 
-def log_loss(answers: Answers) -> Tensor:
-    """Probabilities are clipped to [eps, 1 - eps] of float64."""
-    index = answers.truth.expand(len(answers.predicted), -1).unsqueeze(2)
-    eps = torch.finfo(torch.float64).eps
-    return -_mean(answers.predicted.gather(2, index).clamp(np.log(eps), np.log1p(-eps)).squeeze(2))
+def explained_variance(answers: Answers) -> Tensor:
+    errors = answers.predicted - answers.truth
+    rest = sum_rows((errors - mean_rows(errors).unsqueeze(1)).square())
+    return _explained(rest, (answers.truth - answers.truth.mean(0)).square().sum(0))
 
 
-def _hits(answers: Answers) -> Tensor:
-    return (answers.predicted.argmax(2) == answers.truth).double()
-
-
-def accuracy(answers: Answers) -> Tensor:
-    return _mean(_hits(answers))
-
-
-def balanced_accuracy(answers: Answers) -> Tensor:
-    """Mean recall of the classes that occur in the truth."""
-    counts = torch.bincount(answers.truth)
-    weight = (1 / counts.double())[answers.truth] / (counts > 0).sum()
-    return _sum(_hits(answers) * weight)
-
-
-def roc_auc(answers: Answers) -> Tensor:
-    """Binary: the share of (positive, negative) pairs in the right order, ties counting half.
-
-    One class only: NaN.
-    """
-    scores, positive = answers.predicted[:, :, 1], answers.truth == 1
-    above = scores[:, positive].contiguous()
-    below = scores[:, ~positive].sort(1).values
-    places = torch.searchsorted(below, above) + torch.searchsorted(below, above, right=True)
-    return _mean(places.double()) / (2 * below.shape[1])
-
+_COMPUTE: dict[str, Callable[[Answers], Tensor]] = {
+    **{
+        metric.__name__: metric
+        for metric in (
+            mean_squared_error,
+            root_mean_squared_error,
+            mean_absolute_error,
+            r2,
+            max_error,
+            explained_variance,
+            mean_absolute_percentage_error,
+            mean_pinball_loss,
+        )
+    },
+    **CLASS_METRICS,
+}
+"""All lanes at once; the other metrics go lane by lane."""
 
 METRICS: dict[str, Metric] = {
-    "mean_squared_error": Metric(mean_squared_error, REGRESSION, maximize=False),
-    "root_mean_squared_error": Metric(root_mean_squared_error, REGRESSION, maximize=False),
-    "mean_absolute_error": Metric(mean_absolute_error, REGRESSION, maximize=False),
-    "r2": Metric(r2, REGRESSION, maximize=True),
-    "log_loss": Metric(log_loss, CLASSIFICATION, maximize=False),
-    "accuracy": Metric(accuracy, CLASSIFICATION, maximize=True),
-    "balanced_accuracy": Metric(balanced_accuracy, CLASSIFICATION, maximize=True),
-    "roc_auc": Metric(roc_auc, frozenset({"binary"}), maximize=True),
+    score.name: Metric(_COMPUTE.get(score.name) or _lane_by_lane(score.name), frozenset(score.tasks))
+    for score in SCORES
 }
 
 
@@ -158,6 +163,8 @@ class Judge:
     def _predict(self, real: Tensor) -> Tensor:
         if self.task == "regression":
             return real * self._scale + self._mean
+        if self.task == "multilabel":
+            return torch.nn.functional.logsigmoid(real)
         if self.task == "binary":
             return torch.nn.functional.logsigmoid(torch.cat([-real, real], 2))
         if HAS_COMPILER and real.device.type == "cpu":
@@ -168,7 +175,7 @@ class Judge:
 
 
 def _find(name: str, task: Task) -> Metric:
-    allowed = [known for known, metric in METRICS.items() if task in metric.tasks]
+    allowed = [score.name for score in scores_for(task)]
     if name not in allowed:
         raise ValueError(f"{name!r} is no metric for {task}; allowed are {', '.join(allowed)}")
     return METRICS[name]

@@ -15,8 +15,9 @@ import torch
 from torch import Tensor
 
 from models.dropout import DropoutMasks
-from models.layout import Layout
 from models.ops import Op
+from models.packed_embedding import PackedEmbedding, TrainedEmbedding
+from models.packed_norms import Norm, NormRows, RealRows, TrainedNorm
 
 
 @dataclass(frozen=True)
@@ -75,15 +76,19 @@ class TrainedActivation(Activation):
 class PackedMLP:
     """K networks that answer batches of one size, without dropout.
 
-    Shapes: parameters [K, layout.size]; out[j] [K, B, O] for every layer, all padded.
+    Shapes: out[j] [K, B, O] for every layer, all padded.
     """
 
-    def __init__(self, layout: Layout, parameters: Tensor, runs: Sequence[Run], batch_rows: int) -> None:
+    def __init__(self, rows: NormRows, runs: Sequence[Run], batch_rows: int) -> None:
+        layout, parameters = rows.layout, rows.parameters
         self.n_lanes, self.batch_rows = len(parameters), batch_rows
         self.layers = [(weight, bias.unsqueeze(1)) for weight, bias in layout.views(parameters)]
         self.out = [parameters.new_zeros((self.n_lanes, batch_rows, width)) for width in layout.padded[1:]]
         hidden = [[Activation(run, layer, out) for run in runs] for layer, out in enumerate(self.out[:-1])]
-        self._activations: list[list[Activation]] = [*hidden, []]
+        norms: list[Norm | None] = [*rows.norms()] or [None] * len(hidden)
+        self._after = [*zip(norms, hidden, strict=True), (None, [])]
+        found = layout.embedding
+        self._embedding = PackedEmbedding(layout, found, parameters, batch_rows) if found else None
 
     def infer(self, x: Tensor) -> Tensor:
         """Return the outputs, in a buffer that the next call reuses.
@@ -91,8 +96,12 @@ class PackedMLP:
         Shapes: x [B, D] -> [K, B, C].
         """
         below = x.expand(self.n_lanes, -1, -1)
-        for (weight, bias), out, activations in zip(self.layers, self.out, self._activations, strict=True):
+        if self._embedding:
+            below = self._embedding.forward(below)
+        for (weight, bias), out, (norm, activations) in zip(self.layers, self.out, self._after, strict=True):
             below = torch.baddbmm(bias, below, weight, out=out)
+            if norm is not None:
+                norm.apply(out)
             for activation in activations:
                 activation.apply()
         return below
@@ -106,6 +115,7 @@ class TrainedLayer:
         self.weight_transposed = self.weight.transpose(1, 2)
         self.weight_gradient, self.bias_gradient = gradients
         self.out = out
+        self.norm: TrainedNorm | None = None
         self.activations: list[TrainedActivation] = []
         self.below: TrainedLayer | None = None
         self.delta_below = self.below_transposed = self.product = out
@@ -117,12 +127,11 @@ class TrainedLayer:
 class TrainedMLP:
     """K networks in training: outputs become gradients, which land in flat rows beside the parameters.
 
-    Shapes: parameters and gradients [K, layout.size].
+    Shapes: gradients [K, size].
     """
 
-    def __init__(
-        self, layout: Layout, parameters: Tensor, gradients: Tensor, runs: Sequence[Run], masks: DropoutMasks
-    ) -> None:
+    def __init__(self, rows: NormRows, gradients: Tensor, runs: Sequence[Run], masks: DropoutMasks) -> None:
+        layout, parameters = rows.layout, rows.parameters
         shape, widths = (len(parameters), masks.batch_rows), layout.padded[1:]
         views = zip(layout.views(parameters), layout.views(gradients), widths, strict=True)
         self._layers = [TrainedLayer(p, g, parameters.new_zeros((*shape, width))) for p, g, width in views]
@@ -134,16 +143,26 @@ class TrainedMLP:
             delta = room[depth % 2][: below.out.numel()].view(below.out.shape)
             layer.stand_on(below, delta)
             below.activations = [TrainedActivation(run, depth, below.out, delta, masks) for run in runs]
+        for layer, norm in zip(self._layers, rows.trained(gradients), strict=False):
+            layer.norm = norm
         self.outputs = self._layers[-1].out
+        found = layout.embedding
+        self._embedding = TrainedEmbedding(layout, found, parameters, gradients, masks.batch_rows) if found else None
+        self._place_of_rows = torch.arange(masks.batch_rows, device=parameters.device).unsqueeze(1)
+        self._real = RealRows(0, self._place_of_rows)
 
-    def forward(self, x: Tensor, place: int) -> None:
-        """Fill `outputs`; `place` is the step's place among the dropout masks.
+    def forward(self, x: Tensor, place: int, n_rows: int) -> None:
+        """Fill `outputs`; `place` is the step's place among the dropout masks, the first `n_rows` rows are real.
 
         Shapes: x [K, B, D].
         """
-        below = x
+        if self._layers[0].norm is not None and self._real.count != n_rows:
+            self._real = RealRows(n_rows, (self._place_of_rows < n_rows).to(self.outputs))
+        below = self._embedding.forward(x) if self._embedding else x
         for layer in self._layers:
             below = torch.baddbmm(layer.bias, below, layer.weight, out=layer.out)
+            if layer.norm is not None:
+                layer.norm.forward(below, self._real)
             for activation in layer.activations:
                 activation.forward(place)
 
@@ -152,13 +171,20 @@ class TrainedMLP:
 
         Shapes: x_transposed [K, D, B].
         """
-        delta = self.outputs
+        delta, bottom = self.outputs, self._embedding.out_transposed if self._embedding else x_transposed
         for layer in reversed(self._layers):
             below = layer.below
-            torch.bmm(layer.below_transposed if below else x_transposed, delta, out=layer.product)
+            torch.bmm(layer.below_transposed if below else bottom, delta, out=layer.product)
             layer.weight_gradient.copy_(layer.product)  # into strided rows, bmm itself would go lane by lane
-            torch.sum(delta, 1, out=layer.bias_gradient)
+            if layer.norm is not None and layer.norm.replaces_bias:
+                layer.bias_gradient.zero_()
+            else:
+                torch.sum(delta, 1, out=layer.bias_gradient)
             if below:
                 delta = torch.bmm(delta, layer.weight_transposed, out=layer.delta_below)
                 for activation in below.activations:
                     activation.backward(place)
+                if below.norm is not None:
+                    below.norm.backward(delta, self._real)
+        if self._embedding:
+            self._embedding.backward(x_transposed, delta, self._layers[0].weight_transposed)

@@ -121,13 +121,13 @@ RULES: dict[OptimizerName, Rule] = {
 }
 
 
-def tabulate(hyper: Hyperparameters, n_taken: int, n_steps: int) -> Floats:
+def tabulate(hyper: Hyperparameters, n_taken: int, n_steps: int, batch_size: int) -> Floats:
     """Tabulate the coefficients of a lane's next epoch, in float64. Small lanes feel every microsecond of it.
 
     Shapes: [n_steps, fields of Coefficients].
     """
     times = n_taken + np.arange(1, n_steps + 1, dtype=np.float64)
-    goes = course(hyper, n_taken, n_steps, n_steps)
+    goes = course(hyper, hyper.rate(batch_size), n_taken, n_steps, n_steps)
     given = RULES[hyper.optimizer].coefficients(hyper, times, goes)
     decoupled = hyper.optimizer == "adamw"
     given = given._replace(
@@ -167,9 +167,10 @@ class Optimizer:
         self._adds_gradient = name not in ("sgd", "adam", "adamw") or nesterov
         self._scratch = torch.empty_like(rows.gradients)
 
-    def begin_epoch(self, n_taken: Sequence[int], n_steps: int) -> None:
+    def begin_epoch(self, n_taken: Sequence[int], n_steps: int, batch_size: int) -> None:
         """Prepare the next n_steps of lanes that have taken n_taken before: no loop over lanes within the steps."""
-        tables = [tabulate(hyper, taken, n_steps) for hyper, taken in zip(self._lanes, n_taken, strict=True)]
+        pairs = zip(self._lanes, n_taken, strict=True)
+        tables = [tabulate(hyper, taken, n_steps, batch_size) for hyper, taken in pairs]
         table = torch.from_numpy(np.stack(tables, axis=2)).to(self._rows.parameters)  # [S, fields, k]
         self._table = [Coefficients(*step.unsqueeze(2).unbind()) for step in table.unbind()]
 
@@ -199,7 +200,7 @@ class Optimizer:
             gradient.addcmul_(torch.sign(rows.parameters, out=self._scratch), at.l1)
         if self._clips:
             squares = torch.mul(gradient, gradient, out=self._scratch)
-            norm = squares.view(len(squares), -1, 16).sum(1).sum(1, keepdim=True).sqrt_()  # as `metrics._sum` does
+            norm = squares.view(len(squares), -1, 16).sum(1).sum(1, keepdim=True).sqrt_()  # as `answers.sum_rows`
             gradient.mul_((at.clip / norm.add_(NORM_FLOOR)).clamp_(max=1.0))
         if self._decays and self._lanes[0].optimizer == "adamw":
             rows.parameters.mul_(at.shrink)

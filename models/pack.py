@@ -26,6 +26,8 @@ from models.layout import Layout
 from models.lineup import sort_key
 from models.live_lane import Lane, admit, keep_best
 from models.metrics import METRICS, Judge
+from models.range_test import Floats, Sweep
+from models.sweep import sweep_rates
 
 if HAS_COMPILER:
     from models.cpu.engine import LANES_AT_ONCE, LaneByLane, Room, serves
@@ -102,6 +104,17 @@ class Pack:
             left = {lane: n - 1 for lane, n in left.items()}
         return sorted(reports, key=_order)
 
+    def sweep(
+        self, hyper: Hyperparameters, sweep: Sweep, turn: Callable[[], AbstractContextManager[None]] = nullcontext
+    ) -> Floats:
+        """Run the steps of a range test on networks of its own; see models.sweep.
+
+        Raises: OutOfDeviceMemory, and what an op or `turn` raises.
+        """
+        needed = len(sweep.seeds) * self.bytes_needed(hyper)
+        check_capacity(needed, bytes_available(self._device), "a range test")
+        return sweep_rates(self._bench(hyper, 0), self._layout(hyper, 0), hyper, sweep, turn)
+
     def save(self, lanes: Iterable[int]) -> dict[int, LaneState]:
         """Copy the states of lanes, ready for a LaneStart here or elsewhere."""
         with torch.no_grad():
@@ -140,7 +153,7 @@ class Pack:
 
     def _layout(self, hyper: Hyperparameters, fold: int) -> Layout:
         rows = self._bench(hyper, fold).rows
-        return Layout.of(hyper, rows.n_inputs, rows.n_outputs)
+        return Layout.of(hyper, rows.n_inputs, rows.n_outputs, rows.embedding)
 
     def _bench(self, hyper: Hyperparameters, fold: int) -> Bench:
         """Return the rows that such lanes see; those that nobody has seen for long are forgotten."""
@@ -180,12 +193,12 @@ class Pack:
 
     def _key(self, lane: Lane) -> GroupKey:
         """Lanes with the same key may be trained at once; one after another, they need not have the same widths."""
-        widths = () if self._is_solo(lane) else lane.layout.padded
+        shape = () if self._is_solo(lane) else lane.layout.pack_key
         bench = self._bench_of(lane)
-        return bench.number, bench.batch_size(lane), lane.epoch, widths
+        return bench.number, bench.batch_size(lane), lane.epoch, shape
 
     def _is_solo(self, lane: Lane) -> bool:
-        return self._room is not None and serves(lane.hyper)
+        return self._room is not None and serves(lane.hyper) and lane.layout.embedding is None
 
     def _train_epoch(self, lanes: list[Lane]) -> list[LaneReport]:
         """Train lanes as one; after an exception, put their numbers back and go on by halves."""

@@ -15,16 +15,24 @@ from safetensors import SafetensorError
 from safetensors.numpy import load
 
 from models.activations import ACTIVATIONS, logistic, softmax
+from models.categories import code_column
 from models.evaluate import evaluate
+from models.features import CategoricalFeature, Cells
 from models.lanes import Layers, Task
-from models.preprocess import CategoricalFeature, Preprocessor, Target
+from models.normalisation import normalise_rows
+from models.preprocess import Preprocessor, Target
 from models.rows import PredictError, read_columns, read_rows
 from models.table import Column
 
 __all__ = ["PackageError", "PredictError", "Prediction", "Predictor"]
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+READABLE = (1, 2)
+"""Version 1 knew numeric features with `mean` and `median` only, no dates and no ensembles."""
 CHUNK_ROWS = 8192
+MAX_SHOWN = 60
+LAYER_PARTS = ("weight", "bias", "scale", "shift")
+"""Of each layer, in the order of `models.lanes.Layers`; the last two are there with layer normalisation."""
 
 
 class PackageError(ValueError):
@@ -69,11 +77,15 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Predictor:
-    """A network with its preprocessing; `card` is the package's card.json."""
+    """A network with its preprocessing; `card` is the package's card.json.
+
+    An ensemble has members instead of layers: networks with their shares, which add up to 1.
+    """
 
     card: dict[str, Any]
     layers: Layers
     preprocessor: Preprocessor
+    members: Sequence[tuple[float, Predictor]] = ()
 
     @classmethod
     def from_package(cls, package: bytes) -> Predictor:
@@ -87,12 +99,30 @@ class Predictor:
                 tensors = load(archive.read("model.safetensors"))
         except (zipfile.BadZipFile, KeyError, ValueError, SafetensorError) as error:
             raise PackageError(f"this is no model package: {error}") from None
-        if card.get("format_version") != FORMAT_VERSION:
+        if card.get("format_version") not in READABLE:
             given = card.get("format_version")
-            raise PackageError(f"the package has format version {given!r}; version {FORMAT_VERSION} can be read")
+            known = ", ".join(map(str, READABLE))
+            raise PackageError(f"the package has format version {given!r}; those that can be read are {known}")
+        return cls._open(card, tensors)
+
+    @classmethod
+    def _open(cls, card: dict[str, Any], tensors: Mapping[str, NDArray[Any]], prefix: str = "") -> Predictor:
+        """Read a network, or the members of an ensemble: what they share stands once, in the ensemble's own card."""
+        preprocessor = Preprocessor.from_card(card["preprocessing"])
+        if "members" in card:
+            shared = {name: section for name, section in card.items() if name != "members"}
+            members = [
+                (member["share"], cls._open(shared | member, tensors, f"members.{place}."))
+                for place, member in enumerate(card["members"])
+            ]
+            return cls(card, [], preprocessor, members)
         n_layers = len(card["architecture"]["widths"]) + 1
-        layers = [(tensors[f"layers.{i}.weight"], tensors[f"layers.{i}.bias"]) for i in range(n_layers)]
-        return cls(card=card, layers=layers, preprocessor=Preprocessor.from_card(card["preprocessing"]))
+        has_norms = card["architecture"].get("normalisation", "none") == "layer"
+        layers = []
+        for place in range(n_layers):
+            parts = LAYER_PARTS if has_norms and place < n_layers - 1 else LAYER_PARTS[:2]
+            layers.append(tuple(tensors[f"{prefix}layers.{place}.{part}"] for part in parts))
+        return cls(card, layers, preprocessor)
 
     @property
     def task(self) -> Task:
@@ -114,7 +144,11 @@ class Predictor:
     @property
     def text_columns(self) -> list[str]:
         """Name the columns to read from CSV as text (`read_table(..., as_text=...)`) before `predict_columns`."""
-        return [f.name for f in self.preprocessor.features if isinstance(f, CategoricalFeature) and f.is_text]
+        return [feature.name for feature in self._categorical if feature.is_text]
+
+    @property
+    def _categorical(self) -> list[CategoricalFeature]:
+        return [feature for feature in self.preprocessor.features if isinstance(feature, CategoricalFeature)]
 
     def predict(self, rows: Sequence[Mapping[str, Any]]) -> Prediction:
         """Predict rows of raw values. A missing key is an error, None and NaN are missing values.
@@ -135,14 +169,28 @@ class Predictor:
         known = {feature.name for feature in self.preprocessor.features} | {target.name for target in self.targets}
         extra = sorted(set(given) - known)
         warnings = [f"not used by this model: {', '.join(extra)}"] if extra else []
-        outputs = self.predict_inputs(self.preprocessor.transform(columns))
+        coded = {f.name: code_column(columns[f.name]) for f in self._categorical}
+        for feature in self._categorical:
+            if unseen := feature.unseen(coded[feature.name]):
+                warnings.append(f"{feature.name}: this model does not know {_show(unseen)}")
+        outputs = self.outputs({**columns, **coded})
         names = [target.name for target in self.targets]
         if self.task == "regression":
             return Prediction(names, None, values=outputs, warnings=warnings)
         return Prediction(names, self.classes, probabilities=outputs, warnings=warnings)
 
+    def outputs(self, columns: Mapping[str, Cells]) -> NDArray[np.float64]:
+        """Predict rows that have been read: raw units [N, C], or probabilities [N, classes]. Shapes: columns [N] each.
+
+        An ensemble averages what its members predict, each from rows that it encodes for itself.
+        """
+        if self.members:
+            first, *rest = (share * member.outputs(columns) for share, member in self.members)
+            return sum(rest, start=first)
+        return self.predict_inputs(self.preprocessor.transform(columns))
+
     def predict_inputs(self, x: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Predict preprocessed rows: raw units [N, C], or probabilities [N, classes]. Shapes: x [N, D]."""
+        """Let one network predict encoded rows, as `outputs` does. Shapes: x [N, D]."""
         outputs = [self._forward(x[start : start + CHUNK_ROWS]) for start in range(0, max(len(x), 1), CHUNK_ROWS)]
         z = np.concatenate(outputs)
         if self.task == "regression":
@@ -157,16 +205,21 @@ class Predictor:
         """Compute in float64, so that anyone's numpy gets the same answer whatever the order of its sums."""
         activate = ACTIVATIONS[self.card["architecture"]["activation"]]
         h = x.astype(np.float64)
-        for weight, bias in self.layers[:-1]:
-            h = activate(h @ weight + bias)
+        for weight, bias, *norm in self.layers[:-1]:
+            z = h @ weight + bias
+            h = activate(normalise_rows(z, *norm) if norm else z)
         weight, bias = self.layers[-1]
         answer: NDArray[np.float64] = h @ weight + bias
         return answer
 
-    def evaluate(self, x: NDArray[np.float32], y: NDArray[Any], metrics: Sequence[str]) -> dict[str, float]:
-        """Score preprocessed rows against raw targets [N, C] or class indices [N].
+    def evaluate(self, columns: Mapping[str, Cells], y: NDArray[Any], metrics: Sequence[str]) -> dict[str, float]:
+        """Score rows that have been read against raw targets [N, C] or class indices [N].
 
         Raises: KeyError for a metric that is not there.
         """
-        outputs = self.predict_inputs(x)
+        outputs = self.outputs(columns)
         return {metric: evaluate(metric, y, outputs) for metric in metrics}
+
+
+def _show(values: Sequence[str]) -> str:
+    return ", ".join(repr(value[:MAX_SHOWN]) for value in values[:3]) + (", ..." if values[3:] else "")

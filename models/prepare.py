@@ -9,11 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from models.categories import code_column
+from models.dates import parse_date, parse_dates
 from models.draw import SplitError
+from models.features import Cells
 from models.hyper import Hyperparameters
 from models.job_data import Encoder, Fold, JobData, NoFeatureError, Rows, TargetError
 from models.lanes import PackData, Task
-from models.preprocess import FeatureError, Preprocessor, Target, to_numbers
+from models.preprocess import EncodingError, FeatureError, Preprocessor, Target, to_numbers
 from models.schema import StoppingPart, TestPart, ValidationPart
 from models.split import Parts, SplitSettings, split_rows
 from models.table import Column, Table, distinct_values, missing_mask, plain_value
@@ -32,7 +35,8 @@ class PrepareError(ValueError):
 
 @dataclass(frozen=True)
 class PrepareRequest:
-    """What a job says about its data. `features` maps a column to its kind, in the order of the network's inputs."""
+    """What a job says about its data. `features` maps a column to its kind, in the order of the network's inputs.
+    `hyper` says how to encode it where nobody asks for anything else."""
 
     features: Mapping[str, str]
     targets: list[str]
@@ -42,21 +46,23 @@ class PrepareRequest:
     split_seed: int = 0
     stopping: StoppingPart | None = None
     refit: bool = False
+    hyper: Hyperparameters = DEFAULTS
 
 
 @dataclass(frozen=True)
 class Prepared:
     """The data of a job's packs, the test rows kept apart, and what a model's card must tell.
 
-    Shapes: test_columns [N] each. y_test: regression [N, C] float64 in raw units, else [N] class indices. Both None
-    without a test part. `classes` are JSON values in the order of their indices. `example` is the first training row,
-    raw. `refit_fold` trains on all rows but the test rows; what it validates on it has seen.
+    Shapes: test_columns [N] each, as in `JobData`. y_test: regression [N, C] float64 in raw units, else [N] class
+    indices. Both None without a test part. `classes` are JSON values in the order of their indices. `example` is the
+    first training row, raw. `refit_fold` trains on all rows but the test rows; what it validates on it has seen.
     """
 
     job_data: JobData
-    test_columns: dict[str, Column] | None
+    test_columns: dict[str, Cells] | None
     y_test: NDArray[np.float64] | NDArray[np.int64] | None
     classes: list[Any] | None
+    hyper: Hyperparameters = DEFAULTS
     example: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     refit_fold: int | None = None
@@ -68,22 +74,22 @@ class Prepared:
 
     @property
     def data(self) -> PackData:
-        """Encode the first fold as the defaults ask."""
-        return self.job_data.view(DEFAULTS, 0)
+        """Encode the first fold as `hyper` asks."""
+        return self.job_data.view(self.hyper, 0)
 
     @property
     def preprocessor(self) -> Preprocessor:
-        """What the defaults ask for, fitted on the first fold."""
-        return self.job_data.encoder(DEFAULTS, 0).preprocessor
+        """What `hyper` asks for, fitted on the first fold."""
+        return self.job_data.encoder(self.hyper, 0).preprocessor
 
     @property
     def targets(self) -> list[Target]:
-        """The targets with the units that the defaults ask for, fitted on the first fold."""
-        return self.job_data.encoder(DEFAULTS, 0).targets
+        """The targets with the units that `hyper` asks for, fitted on the first fold."""
+        return self.job_data.encoder(self.hyper, 0).targets
 
     @property
     def x_test(self) -> NDArray[np.float32] | None:
-        """Encode the test rows as the defaults ask. Shapes: [N, D]."""
+        """Encode the test rows as `hyper` asks. Shapes: [N, D]."""
         return None if self.test_columns is None else self.preprocessor.transform(self.test_columns)
 
     @property
@@ -114,7 +120,7 @@ def prepare(table: Table, request: PrepareRequest) -> Prepared:
         for fold in parts.folds:
             _check_classes(request, labels.classes, labels.values[fold.train])
     job_data = _job_data(request, columns, labels, parts)
-    encoder = _fit(job_data)
+    encoder = _fit(job_data, request.hyper)
     test = parts.test if request.test is not None else None
     first = parts.folds[0].train[0]
     return Prepared(
@@ -122,6 +128,7 @@ def prepare(table: Table, request: PrepareRequest) -> Prepared:
         test_columns=None if test is None else {name: column[test] for name, column in columns.items()},
         y_test=None if test is None else labels.values[test],
         classes=labels.classes,
+        hyper=request.hyper,
         example={f.name: plain_value(table.columns[f.name][first]) for f in encoder.preprocessor.features},
         notes=[*notes, *encoder.notes],
         refit_fold=len(parts.folds) if request.refit else None,
@@ -187,20 +194,44 @@ def _split(table: Table, request: PrepareRequest, rows: Rows, labels: _Labels) -
     return parts
 
 
-def _feature_columns(table: Table, request: PrepareRequest) -> dict[str, Column]:
-    """Pick the features, numeric ones as numbers."""
+def _feature_columns(table: Table, request: PrepareRequest) -> dict[str, Cells]:
+    """Pick the features: numbers, dates, and all else in codes."""
     columns = {}
     for name, kind in request.features.items():
         if name not in table.columns:
             raise PrepareError("columns.include", f"there is no column {name!r}")
         try:
-            columns[name] = to_numbers(name, table.columns[name]) if kind == "numeric" else table.columns[name]
+            columns[name] = _read_feature(name, table.columns[name], kind)
         except FeatureError as error:
             raise PrepareError(f"columns.kinds.{name}", error.message) from None
     return columns
 
 
-def _job_data(request: PrepareRequest, columns: dict[str, Column], labels: _Labels, parts: Parts) -> JobData:
+def _read_feature(name: str, column: Column, kind: str) -> Cells:
+    """Raises: FeatureError for a column that is not of this kind."""
+    if kind == "numeric":
+        return to_numbers(name, column)
+    if kind == "date":
+        return to_dates(name, column)
+    return code_column(column)
+
+
+def to_dates(name: str, column: Column) -> Column:
+    """Read a column of dates, or of texts that are dates.
+
+    Raises: FeatureError.
+    """
+    if column.dtype.kind == "M":
+        return column
+    coded = code_column(column)
+    dates = parse_dates(coded.values)
+    if dates is None:
+        others = ", ".join(repr(value) for value in [v for v in coded.values if parse_date(v) is None][:5])
+        raise FeatureError(name, f"column {name!r} holds values that are no dates, such as {others}")
+    return np.append(dates, np.datetime64("NaT"))[coded.codes]
+
+
+def _job_data(request: PrepareRequest, columns: dict[str, Cells], labels: _Labels, parts: Parts) -> JobData:
     """Keep the rows that train, stop or rank, numbered anew."""
     kept = np.unique(np.concatenate([part for fold in parts.folds for part in fold]))
     folds = [Fold(*(np.searchsorted(kept, part) for part in fold)) for fold in parts.folds]
@@ -218,15 +249,15 @@ def _job_data(request: PrepareRequest, columns: dict[str, Column], labels: _Labe
     )
 
 
-def _fit(job_data: JobData) -> Encoder:
-    """Fit every fold as the defaults ask, to find out whether it can be done; give the first."""
+def _fit(job_data: JobData, hyper: Hyperparameters) -> Encoder:
+    """Fit every fold as the job asks where nothing varies, to find out whether it can be done; give the first."""
     try:
-        first, *_ = [job_data.encoder(DEFAULTS, fold) for fold in range(len(job_data.folds))]
+        first, *_ = [job_data.encoder(hyper, fold) for fold in range(len(job_data.folds))]
     except FeatureError as error:
         raise PrepareError(f"columns.kinds.{error.name}", error.message) from None
     except TargetError as error:
         raise PrepareError("target", str(error)) from None
-    except NoFeatureError as error:
+    except (NoFeatureError, EncodingError) as error:
         raise PrepareError("columns", str(error)) from None
     return first
 

@@ -3,87 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from models.table import Column, missing_mask
+from models.categories import CodedColumn, code_column
+from models.dates import CYCLES, to_days
+from models.features import CategoricalFeature, Cells, DateFeature, Feature, NumericFeature, plain_cells
+from models.hyper import Hyperparameters
+from models.numbers import LEAST_QUANTILES, MOST_QUANTILES, QUANTILES, fit_numbers
+from models.table import Column, missing_mask, plain_value
 
-MAX_CATEGORIES = 255
-"""The most frequent categories of a column; the rest counts as never seen."""
-
-
-class NumericFeature(BaseModel):
-    """One column `(x - mean) / scale`, missing values replaced by `median` first; zeros where `scale` is 0.
-
-    With `indicator`, a second column follows: 1 where the value was missing, else 0.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    kind: Literal["numeric"] = "numeric"
-    name: str
-    median: float
-    mean: float
-    scale: float
-    indicator: bool
-
-    @property
-    def width(self) -> int:
-        """Count the columns that this feature becomes."""
-        return 1 + self.indicator
-
-    def transform(self, column: Column) -> NDArray[np.float32]:
-        """Standardise. Shapes: [N] -> [N, width]."""
-        values = column.astype(np.float64)
-        missing = np.isnan(values)
-        filled = np.where(missing, self.median, values)
-        scaled = (filled - self.mean) / self.scale if self.scale else np.zeros(len(values))
-        parts = [scaled, missing] if self.indicator else [scaled]
-        return np.stack(parts, axis=1).astype(np.float32)
-
-
-class CategoricalFeature(BaseModel):
-    """One column per category, 1 where the row has it; then one for missing values if training had any.
-
-    A category that training never saw is zero in all of them. Truth values are the categories "false" and "true",
-    numbers are written as text (`category_text`).
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    kind: Literal["categorical", "boolean"] = "categorical"
-    name: str
-    categories: tuple[str, ...]
-    indicator: bool
-
-    @property
-    def width(self) -> int:
-        """Count the columns that this feature becomes."""
-        return len(self.categories) + self.indicator
-
-    @property
-    def is_text(self) -> bool:
-        """Tell whether a CSV column must be read as text to find these categories, such as "007" or "True"."""
-        return self.kind == "categorical" and any(not _is_canonical(category) for category in self.categories)
-
-    def transform(self, column: Column) -> NDArray[np.float32]:
-        """Mark the category. Shapes: [N] -> [N, width]."""
-        places: dict[str | None, int] = {category: place for place, category in enumerate(self.categories)}
-        if self.indicator:
-            places[None] = len(self.categories)
-        marked = np.zeros((len(column), self.width + 1), dtype=np.float32)
-        seen = np.fromiter((places.get(category_text(cell), self.width) for cell in column), np.intp, len(column))
-        marked[np.arange(len(column)), seen] = 1
-        return marked[:, : self.width]
-
-
-Feature = NumericFeature | CategoricalFeature
+MOST_NUMBERS = 2**28
+"""Numbers that the training rows may become, 1 GiB: categories, then embeddings, keep within it."""
+LEAST_CATEGORIES = 16
+"""Categories that a column may keep in any case."""
 
 
 class Target(BaseModel):
@@ -104,19 +42,24 @@ class Preprocessor(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    features: tuple[NumericFeature | CategoricalFeature, ...] = Field(default=())
+    features: tuple[Feature, ...] = Field(default=())
 
     @property
     def n_inputs(self) -> int:
         """Count the columns that a network sees."""
         return sum(feature.width for feature in self.features)
 
-    def transform(self, columns: Mapping[str, Column]) -> NDArray[np.float32]:
+    def transform(self, columns: Mapping[str, Cells]) -> NDArray[np.float32]:
         """Encode rows. Shapes: columns [N] each -> [N, D].
 
         Raises: KeyError for a column that is not there.
         """
-        return np.concatenate([feature.transform(columns[feature.name]) for feature in self.features], axis=1)
+        given = [columns[feature.name] for feature in self.features]
+        encoded, start = np.empty((len(given[0]) if given else 0, self.n_inputs), np.float32), 0
+        for feature, cells in zip(self.features, given, strict=True):
+            feature.encode(cells, encoded[:, start : start + feature.width])
+            start += feature.width
+        return encoded
 
     def to_card(self) -> dict[str, Any]:
         """Describe as JSON."""
@@ -136,22 +79,45 @@ class Fit:
     notes: list[str] = field(default_factory=list)
 
 
-def fit_preprocessor(columns: Mapping[str, Column], kinds: Mapping[str, str]) -> Fit:
+def fit_preprocessor(columns: Mapping[str, Cells], kinds: Mapping[str, str], hyper: Hyperparameters) -> Fit:
     """Fit on training rows alone. A column without any value is left out with a note.
 
-    Raises: FeatureError if a numeric column holds text, or numbers too large to standardise.
+    Raises: FeatureError if a numeric column holds text, or numbers too large to standardise; EncodingError.
     """
-    features: list[Feature] = []
-    notes: list[str] = []
-    for name, kind in kinds.items():
-        column = columns[name]
-        if missing_mask(column).all():
-            notes.append(f"column {name!r} has no value in the training rows and is left out")
-        elif kind == "numeric":
-            features.append(_fit_numeric(name, column))
-        else:
-            features.append(_fit_categorical(name, column, kind, notes))
-    return Fit(Preprocessor(features=tuple(features)), notes)
+    used = {name: kind for name, kind in kinds.items() if _has_value(columns[name])}
+    left_out = [name for name in kinds if name not in used]
+    notes = [f"column {name!r} has no value in the training rows and is left out" for name in left_out]
+    n_scaled = sum(kind in ("numeric", "date") for kind in used.values())
+    n_quantiles = min(QUANTILES, max(LEAST_QUANTILES, MOST_QUANTILES // max(n_scaled, 1)))
+    fitted: dict[str, Feature] = {}
+    for place, (name, kind) in enumerate(used.items()):
+        if kind in ("numeric", "date"):
+            fitted[name] = _fit_scaled(name, columns[name], hyper, n_quantiles, place)
+    n_rows = len(next(iter(columns.values()))) if columns else 0
+    room = MOST_NUMBERS // max(n_rows, 1) - sum(feature.width for feature in fitted.values())
+    if room < 0 and hyper.numeric_embedding != "none":
+        raise EncodingError(
+            f"{hyper.numeric_embedding} makes {n_rows:,} rows more than {MOST_NUMBERS:,} numbers: take fewer"
+            " embedding_bins or embedding_frequencies"
+        )
+    coded = {name: code_column(columns[name]) for name, kind in used.items() if name not in fitted}
+    most = min(hyper.max_categories, _fair_share([int((c.counts() > 0).sum()) for c in coded.values()], room))
+    for name, column in coded.items():
+        fitted[name] = _fit_categorical(name, column, used[name], hyper, most, notes)
+    return Fit(Preprocessor(features=tuple(fitted[name] for name in used)), notes)
+
+
+def _fair_share(wanted: list[int], room: int) -> int:
+    """Find how many each may have at most, so that all find room."""
+    for n_left, most in zip(range(len(wanted), 0, -1), sorted(wanted), strict=True):
+        if most * n_left > room:
+            return max(room // n_left, LEAST_CATEGORIES)
+        room -= most
+    return max(wanted, default=0)
+
+
+class EncodingError(ValueError):
+    """A way to encode for which a table is too large."""
 
 
 class FeatureError(ValueError):
@@ -163,22 +129,24 @@ class FeatureError(ValueError):
         self.message = message
 
 
-def _fit_numeric(name: str, column: Column) -> NumericFeature:
-    values = to_numbers(name, column)
-    missing = np.isnan(values)
-    median = float(np.median(values[~missing]))
-    mean, scale = standard_units(np.where(missing, median, values))
-    if not (math.isfinite(mean) and math.isfinite(scale)):
-        raise FeatureError(name, f"column {name!r} holds numbers too large to standardise")
-    return NumericFeature(name=name, median=median, mean=mean, scale=scale, indicator=bool(missing.any()))
+def _fit_scaled(name: str, cells: Cells, hyper: Hyperparameters, n_quantiles: int, place: int) -> Feature:
+    column = plain_cells(cells)
+    dates = column if column.dtype.kind == "M" else None
+    values = to_numbers(name, column) if dates is None else to_days(dates)
+    try:
+        encoding = fit_numbers(values, hyper, n_quantiles, place)
+    except OverflowError as error:
+        raise FeatureError(name, f"column {name!r} holds {error}") from None
+    indicator = hyper.missing_indicator and bool(np.isnan(values).any())
+    if dates is None:
+        return NumericFeature(name=name, indicator=indicator, **encoding.model_dump())
+    present = dates[~np.isnat(dates)]
+    cycles = tuple(cycle for cycle, place_in in CYCLES.items() if len(np.unique(place_in(present))) > 1)
+    return DateFeature(name=name, trend=encoding, cycles=cycles, indicator=indicator)
 
 
-def standard_units(values: NDArray[np.float64]) -> tuple[float, float]:
-    """Measure mean and standard deviation (divided by N); the scale of a constant is exactly 0."""
-    if values.min() == values.max():
-        return float(values[0]), 0.0
-    with np.errstate(over="ignore", invalid="ignore"):
-        return float(values.mean()), float(values.std())
+def _has_value(cells: Cells) -> bool:
+    return bool((cells.codes >= 0).any() if isinstance(cells, CodedColumn) else not missing_mask(cells).all())
 
 
 def to_numbers(name: str, column: Column) -> NDArray[np.float64]:
@@ -190,46 +158,34 @@ def to_numbers(name: str, column: Column) -> NDArray[np.float64]:
         return column
     try:
         return np.array([math.nan if cell is None else float(cell) for cell in column])
-    except ValueError:
-        text = next(cell for cell in column if cell is not None and not _is_number(cell))
-        raise FeatureError(name, f"column {name!r} holds {text!r}, which is no number") from None
+    except (ValueError, TypeError):
+        other = next(cell for cell in column if cell is not None and not _is_number(cell))
+        raise FeatureError(name, f"column {name!r} holds {plain_value(other)!r}, which is no number") from None
 
 
 def _is_number(cell: Any) -> bool:
     try:
         float(cell)
-    except ValueError:
+    except (ValueError, TypeError):
         return False
     return True
 
 
-def _fit_categorical(name: str, column: Column, kind: str, notes: list[str]) -> CategoricalFeature:
-    counts = Counter(category_text(cell) for cell in column)
-    indicator = counts.pop(None, 0) > 0
-    ranked = sorted((category for category in counts if category is not None), key=lambda c: (-counts[c], c))
-    if len(ranked) > MAX_CATEGORIES:
+def _fit_categorical(
+    name: str, column: CodedColumn, kind: str, hyper: Hyperparameters, most: int, notes: list[str]
+) -> CategoricalFeature:
+    counts = column.counts()
+    ranked = np.argsort(-counts, kind="stable")[: int((counts > 0).sum())]
+    if kind == "boolean":
+        most = len(ranked)
+    if len(ranked) > most:
         notes.append(
             f"column {name!r} has {len(ranked):,} categories; "
-            f"the {MAX_CATEGORIES} most frequent are kept, the others count as unseen"
+            f"the {most:,} most frequent are kept, the others count as unseen"
         )
     return CategoricalFeature(
         kind="boolean" if kind == "boolean" else "categorical",
         name=name,
-        categories=tuple(sorted(ranked[:MAX_CATEGORIES])),
-        indicator=indicator,
+        categories=tuple(column.values[place] for place in np.sort(ranked[:most])),
+        indicator=hyper.missing_indicator and bool((column.codes < 0).any()),
     )
-
-
-def _is_canonical(category: str) -> bool:
-    return _is_number(category) and category_text(float(category)) == category
-
-
-def category_text(cell: Any) -> str | None:
-    """Write a cell as a category: 3.0 is "3", True is "true", a missing value is None."""
-    if cell is None or isinstance(cell, str):
-        return cell
-    if isinstance(cell, (bool, np.bool_)):
-        return "true" if cell else "false"
-    if not math.isfinite(cell):
-        return None if math.isnan(cell) else str(cell)
-    return str(int(cell)) if float(cell).is_integer() else repr(float(cell))

@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from models.preprocess import Feature, FeatureError, to_numbers
+from models.dates import parse_date
+from models.features import Feature
+from models.preprocess import FeatureError, to_numbers
 from models.table import Column
 
 
@@ -41,8 +43,8 @@ def read_columns(features: Sequence[Feature], columns: Mapping[str, Column]) -> 
         if feature.name not in columns:
             raise PredictError(feature.name, f"the column {feature.name!r} is missing")
         column = columns[feature.name]
-        if feature.kind == "boolean":
-            column = _read_column(feature, [{feature.name: cell} for cell in column.tolist()])
+        if feature.kind == "boolean" or (feature.kind == "date" and column.dtype.kind != "M"):
+            column = _read_column(feature, [{feature.name: cell} for cell in column])
         try:
             read[feature.name] = to_numbers(feature.name, column) if feature.kind == "numeric" else column
         except FeatureError as error:
@@ -51,7 +53,8 @@ def read_columns(features: Sequence[Feature], columns: Mapping[str, Column]) -> 
 
 
 def _read_column(feature: Feature, rows: Sequence[Mapping[str, Any]]) -> Column:
-    read = {"numeric": _read_number, "boolean": _read_truth, "categorical": _read_category}[feature.kind]
+    readers = {"numeric": _read_number, "boolean": _read_truth, "date": _read_date, "categorical": _read_category}
+    read = readers[feature.kind]
     cells = []
     for place, row in enumerate(rows):
         path = f"rows[{place}].{feature.name}"
@@ -60,12 +63,16 @@ def _read_column(feature: Feature, rows: Sequence[Mapping[str, Any]]) -> Column:
         cells.append(None if _is_missing(row[feature.name]) else read(path, row[feature.name]))
     if feature.kind == "numeric":
         return np.array([math.nan if cell is None else cell for cell in cells], dtype=np.float64)
+    if feature.kind == "date":
+        return np.array(cells, dtype="datetime64[us]")
     column = np.empty(len(cells), dtype=object)
     column[:] = cells
     return column
 
 
 def _is_missing(value: Any) -> bool:
+    if isinstance(value, np.datetime64):
+        return bool(np.isnat(value))
     return value is None or (isinstance(value, (float, np.floating)) and math.isnan(value))
 
 
@@ -91,6 +98,14 @@ def _read_truth(path: str, value: Any) -> bool:
     if isinstance(value, str) and value.lower() in ("true", "false"):
         return value.lower() == "true"
     raise PredictError(path, f"{_show(value)} is given, true, false or null is expected")
+
+
+def _read_date(path: str, value: Any) -> np.datetime64:
+    date = parse_date(value) if isinstance(value, str) else None
+    if date is None:
+        expected = 'a date as in "2020-01-31" or "2020-01-31T12:00:00Z", or null, is expected'
+        raise PredictError(path, f"{_show(value)} is given, {expected}")
+    return date
 
 
 def _read_category(path: str, value: Any) -> Any:

@@ -31,23 +31,23 @@ class Course(NamedTuple):
     momentum: Floats | float
 
 
-def course(hyper: Hyperparameters, n_taken: int, n_steps: int, steps_per_epoch: int) -> Course:
-    """Tabulate the next steps of a lane that has taken `n_taken` steps.
+def course(hyper: Hyperparameters, rate: float, n_taken: int, n_steps: int, steps_per_epoch: int) -> Course:
+    """Tabulate the next steps of a lane that has taken `n_taken` steps; `rate` is what the schedule multiplies.
 
     Source: torch.optim.lr_scheduler (CosineAnnealingLR, StepLR, ExponentialLR, OneCycleLR with cosine ends) at every
     step; the warm-up is linear from rate / steps to rate (Goyal et al. 2017, 2.2) and multiplies the schedule.
     """
     momentum = hyper.momentum if hyper.optimizer == "sgd" else hyper.beta1
     if hyper.schedule == "constant" and not hyper.warmup_epochs:
-        return Course(hyper.learning_rate, momentum)
+        return Course(rate, momentum)
     step = n_taken + np.arange(n_steps, dtype=np.float64)
     total = max(hyper.schedule_epochs * steps_per_epoch, 1)
     if hyper.schedule == "one_cycle":
-        return Course(*_one_cycle(hyper.learning_rate, step, total))
+        return Course(*_one_cycle(rate, step, total))
     factor = _factor(hyper, step, total, steps_per_epoch)
     if hyper.warmup_epochs:
         factor = factor * np.minimum(1.0, (step + 1) / (hyper.warmup_epochs * steps_per_epoch))
-    return Course(hyper.learning_rate * factor, momentum)
+    return Course(rate * factor, momentum)
 
 
 def _factor(hyper: Hyperparameters, step: Floats, total: int, steps_per_epoch: int) -> Floats:

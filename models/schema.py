@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-ColumnKind = Literal["numeric", "categorical", "boolean", "empty"]
+ColumnKind = Literal["numeric", "categorical", "boolean", "date", "empty"]
 Scalar = str | int | float | bool
 MAX_CLASSES = 1000
 """Distinct values are listed up to this many."""
@@ -23,8 +23,8 @@ class ColumnSchema(BaseModel):
     missing: int = 0
     cardinality: int
     integral: bool = Field(default=False, description="Numeric with whole numbers only.")
-    minimum: float | None = None
-    maximum: float | None = None
+    minimum: float | str | None = Field(default=None, description="Smallest number, or earliest date as text.")
+    maximum: float | str | None = Field(default=None, description="Largest number, or latest date as text.")
     examples: list[Any] = []
     classes: list[Any] | None = Field(
         default=None, description=f"Distinct values, sorted, when there are at most {MAX_CLASSES}; else null."

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from models.dates import parse_date
 from models.draw import (
     Classes,
     Shuffle,
@@ -176,7 +177,7 @@ def _groups(column: Column, rows: Rows) -> Classes:
         raise SplitError("split.validation.group", f"{int(missing_mask(present).sum())} rows have no group")
     places = {value: place for place, value in enumerate(distinct_values(present)[0])}
     groups = np.full(len(column), -1, dtype=np.int64)
-    groups[rows] = [places[cell] for cell in present.tolist()]
+    groups[rows] = [places[cell] for cell in present]
     return groups
 
 
@@ -202,7 +203,10 @@ def _rows_by_value(part: ColumnFolds, columns: Mapping[str, Column], rows: Rows)
 
 
 def _equal_mask(column: Column, value: Scalar) -> NDArray[np.bool_]:
-    """Compare by type too: 1, true and "1" are three values."""
+    """Compare by type too: 1, true and "1" are three values. Dates are given as text."""
+    if column.dtype.kind == "M":
+        date = parse_date(value) if isinstance(value, str) else None
+        return np.zeros(len(column), dtype=bool) if date is None else column == date
     if column.dtype.kind == "f":
         is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
         return np.equal(column, float(value)) if is_number else np.zeros(len(column), dtype=bool)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from models.dates import date_text
 from models.schema import MAX_CLASSES, ColumnKind, ColumnSchema, TableSchema
 
 MAX_ROWS = 2_000_000
@@ -42,7 +43,8 @@ class TableLimitError(TableError):
 class Table:
     """Named columns of equal length, in the order of the file.
 
-    Numeric columns are float64 with NaN for a missing value; all others are object arrays of str or bool with None.
+    Numeric columns are float64 with NaN for a missing value, dates are datetime64[us] in UTC with NaT; all others are
+    object arrays of str or bool with None.
     """
 
     columns: dict[str, Column]
@@ -61,7 +63,9 @@ class Table:
 
 
 def plain_value(value: Any) -> Any:
-    """Turn one cell into its JSON value: integers as int, a missing value as None."""
+    """Turn one cell into its JSON value: integers as int, dates as text, a missing value as None."""
+    if isinstance(value, np.datetime64):
+        return None if np.isnat(value) else date_text(value)
     if isinstance(value, (float, np.floating)):
         if math.isnan(value):
             return None
@@ -73,15 +77,17 @@ def missing_mask(column: Column) -> NDArray[np.bool_]:
     """Mark the rows without a value."""
     if column.dtype.kind == "f":
         return np.isnan(column)
+    if column.dtype.kind == "M":
+        return np.isnat(column)
     return np.fromiter((value is None for value in column), dtype=bool, count=len(column))
 
 
 def distinct_values(column: Column) -> tuple[list[Any], list[int]]:
     """List the distinct values that are there, sorted, and the rows of each."""
     present = column[~missing_mask(column)]
-    if present.dtype.kind == "f":
+    if present.dtype.kind in "fM":
         values, counts = np.unique(present, return_counts=True)
-        return values.tolist(), counts.tolist()
+        return values.tolist() if present.dtype.kind == "f" else list(values), counts.tolist()
     counted = sorted(Counter(present.tolist()).items())
     return [value for value, _ in counted], [count for _, count in counted]
 
@@ -93,6 +99,8 @@ def column_kind(column: Column) -> ColumnKind:
         return "empty"
     if column.dtype.kind == "f":
         return "numeric"
+    if column.dtype.kind == "M":
+        return "date"
     return "boolean" if isinstance(present[0], bool) else "categorical"
 
 
@@ -108,9 +116,9 @@ def _describe(name: str, column: Column, n_listed: int) -> ColumnSchema:
         missing=int(missing.sum()),
         cardinality=len(values),
         integral=numeric and all(value.is_integer() for value in values),
-        minimum=values[0] if numeric else None,
-        maximum=values[-1] if numeric else None,
-        examples=[_example(value) for value in column[~missing][:N_EXAMPLES].tolist()],
+        minimum=plain_value(values[0]) if kind in ("numeric", "date") else None,
+        maximum=plain_value(values[-1]) if kind in ("numeric", "date") else None,
+        examples=[_example(value) for value in column[~missing][:N_EXAMPLES]],
         classes=[plain_value(value) for value in values] if listed else None,
         counts=counts if listed else None,
     )

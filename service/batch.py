@@ -95,8 +95,8 @@ def store_models(session: Session, job_id: str, models: Sequence[tuple[str, Mode
 
 
 def prune_models(session: Session, job_id: str, keep: int, maximize: bool) -> set[str]:
-    """Delete all but the `keep` best models, and return the ids that stay."""
-    query = select(Model.id, Model.objective, Model.trial).where(Model.job_id == job_id)
+    """Delete all but the `keep` best models of trials, and return the ids of those that stay."""
+    query = select(Model.id, Model.objective, Model.trial).where(Model.job_id == job_id, Model.is_of_trial)
     ranked = sorted(session.execute(query), key=lambda row: model_rank(row.objective, row.trial, maximize))
     for row in ranked[keep:]:
         session.execute(delete(Model).where(Model.id == row.id))
@@ -224,9 +224,9 @@ def model_row(job_id: str, model_id: str, fact: ModelFact) -> Row:
 
 
 def model_event(model_id: str, fact: ModelFact) -> NewEvent:
-    """A model was stored."""
-    told: Mapping[str, Any] = {"trial": fact.trial, "objective": finite(fact.objective), "origin": fact.origin}
-    return NewEvent("model", {"id": model_id, **told})
+    """A model was stored, or stored again with more on its card."""
+    row = model_row("", model_id, fact)
+    return NewEvent("model", {name: row[name] for name in ("id", "trial", "objective", "origin", "sha256")})
 
 
 def _of_job(job_id: str, rows: Iterable[Row]) -> list[Row]:

@@ -32,7 +32,7 @@ def load_record(session: Session, job_id: str) -> Record:
         },
         journal=[_entry(row) for row in session.scalars(_of(Journal, job_id).order_by(Journal.number))],
         snapshots={row.trial: _snapshot(row) for row in session.scalars(_of(Snapshot, job_id))},
-        models=frozenset(session.scalars(select(Model.trial).where(Model.job_id == job_id))),
+        models=frozenset(session.scalars(select(Model.trial).where(Model.job_id == job_id, Model.is_of_trial))),
         n_rounds=0 if job is None else job.n_rounds,
         seconds=0.0 if job is None else job.seconds,
     )

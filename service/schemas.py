@@ -170,17 +170,42 @@ class ReportView(BaseModel):
     error: dict[str, Any] | None
 
 
+class ConfidenceView(BaseModel):
+    """How sure a winner's score is. Null where rows or contenders are too few to tell."""
+
+    metric: str
+    level: float = Field(description="Of both intervals.")
+    score: float = Field(description="The winner's, on validation rows.")
+    interval: tuple[float, float] | None = Field(description="Of the score, as if no other trial had competed.")
+    corrected: float | None = Field(description="The score to expect of a network that was chosen like this one.")
+    corrected_interval: tuple[float, float] | None
+    bias: float | None = Field(description="corrected - score: what having been chosen has added.")
+    rivals: int = Field(description="Contenders compared, the winner included.")
+    rows: int = Field(description="Validation rows.")
+    resamples: int
+
+
+class MemberView(BaseModel):
+    """A network of an ensemble."""
+
+    trial: int
+    epoch: int
+    share: float = Field(description="Its weight in the average.")
+
+
 class ModelView(View):
-    """A trained network with its preprocessing."""
+    """A trained network with its preprocessing, or the average of several."""
 
     id: str
     job: str
-    trial: int
-    origin: str
+    trial: int = Field(description="Of an ensemble: that of its heaviest member.")
+    origin: str = Field(description="trial, refit (trained once more on all rows but the test rows) or ensemble.")
     epoch: int
     objective: float | None
     metrics: dict[str, float | None] = Field(description="On validation rows.")
     test_metrics: dict[str, float | None] | None = Field(description="On test rows, if the split has any.")
+    confidence: ConfidenceView | None = Field(description="Of the winner, once its job has ended.")
+    members: list[MemberView] | None = Field(description="Of an ensemble, the heaviest first.")
     formats: list[str]
     n_bytes: int
     sha256: str
@@ -198,6 +223,22 @@ class BestView(BaseModel):
 
     trial: TrialView
     model: ModelView
+    ensemble: ModelView | None = Field(description="Better than the winner on validation rows, which chose it.")
+
+
+class RangeTestView(BaseModel):
+    """What came of a job's learning rate range test; what is not finite is null."""
+
+    rates: list[float] = Field(description="Learning rate of every step.")
+    losses: list[float | None] = Field(
+        description="Mean training loss of every step, before it; empty if the test failed."
+    )
+    smoothed: list[float | None] = Field(description="The losses, averaged over the steps before.")
+    turn: float | None = Field(description="The rate at which the smoothed loss turns up.")
+    suggested: float | None = Field(description="A tenth of the turn; null where `reason` says why.")
+    interval: list[float] | None = Field(description="Where to search: lowest and highest rate.")
+    reason: str | None = Field(description="Why nothing is suggested.")
+    adopted: bool = Field(description="Whether the job searches learning_rate within the interval.")
 
 
 class EventView(View):

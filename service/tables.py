@@ -21,6 +21,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
 )
+from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from service.database import now
@@ -226,6 +227,11 @@ class Model(Table):
     sha256: Mapped[str] = mapped_column(String(64))
     created_at: Mapped[float] = mapped_column(default=now())
     __table_args__ = (UniqueConstraint("job_id", "trial", "origin"),)
+
+    @hybrid_property
+    def is_of_trial(self) -> bool:
+        """It is the network of one trial, as it was trained or trained once more; no ensemble."""
+        return self.origin != "ensemble"
 
 
 class ModelBlob(Table):

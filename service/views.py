@@ -107,7 +107,9 @@ def _name_metrics(names: Sequence[str], values: Sequence[Any]) -> dict[str, floa
 
 def _model_columns(model: Model) -> Mapping[str, Any]:
     columns = {name: getattr(model, name) for name in _MODEL_COLUMNS}
-    return columns | {"job": model.job_id, "formats": MODEL_FORMATS, "created_at": model.created_at}
+    members = [member["facts"] | {"share": member["share"]} for member in model.card.get("members", [])]
+    told = {"confidence": model.card.get("facts", {}).get("confidence"), "members": members or None}
+    return columns | told | {"job": model.job_id, "formats": MODEL_FORMATS, "created_at": model.created_at}
 
 
 def _dataset_columns(dataset: Dataset) -> Mapping[str, Any]:

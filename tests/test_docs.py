@@ -15,6 +15,7 @@ import pytest
 
 from models.artifact import Predictor
 from models.bundled import BUNDLED, bundled_table, bundled_target
+from models.scores import DEFAULTS, SCORES
 from search.discovery import ALGORITHMS, SCHEDULERS
 from search.plugins import admit
 from service.__main__ import app as commands
@@ -81,6 +82,23 @@ def test_every_hyperparameter_preset_and_bundled_set_is_named() -> None:
     assert [name for trainer in TRAINERS.values() for name in trainer.names if f"`{name}`" not in page] == []
     assert [name for name in PRESETS if f"`{name}`" not in page] == []
     assert [name for name in BUNDLED if f"`{name}`" not in read("docs/api.md")] == []
+
+
+def test_every_metric_is_listed_with_its_tasks_direction_and_needs() -> None:
+    rows = [line.strip("| ").split(" | ") for line in read("docs/metrics.md").splitlines() if line.startswith("| `")]
+    told = {name: cells[1:] for cells in rows for name in re.findall(r"`(\w+)`", cells[0])}
+    default = {name: cells[0] for cells in rows for name in re.findall(r"`(\w+)` \*", cells[0])}
+    letters = {"binary": "B", "multiclass": "M", "multilabel": "L"}
+    assert set(told) == {score.name for score in SCORES}
+    for score in SCORES:
+        better = "higher" if score.maximize else "lower"
+        tasks = " ".join(letters[task] for task in score.tasks if task in letters)
+        assert told[score.name][: 3 if tasks else 1] == ([tasks, better, score.needs] if tasks else [better])
+        if any(score.name in names for names in DEFAULTS.values()):
+            marked = re.search(rf"`{score.name}` \* \(([BML ]+)\)", default[score.name])
+            of = [letters[task] for task, names in DEFAULTS.items() if task in letters and score.name in names]
+            assert (marked[1] if marked else tasks) == " ".join(of), score.name
+    assert set(default) == {name for names in DEFAULTS.values() for name in names}
 
 
 def test_every_route_is_listed_and_no_other() -> None:

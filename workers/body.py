@@ -26,7 +26,7 @@ class Columns(_Strict):
         default=None, description="The features; null takes all columns but targets and split.", examples=[None]
     )
     exclude: list[str] = Field(default_factory=list, description="Columns that are no features.", examples=[["split"]])
-    kinds: dict[str, Literal["numeric", "categorical"]] = Field(
+    kinds: dict[str, Literal["numeric", "categorical", "date"]] = Field(
         default_factory=dict, description="Kinds that differ from what was detected.", examples=[{"zip": "categorical"}]
     )
 
@@ -44,6 +44,49 @@ class EarlyStopping(_Strict):
         default=None,
         description="The metric to watch, on the stopping rows if the split has any; null is the objective.",
         examples=["accuracy"],
+    )
+
+
+class RangeTest(_Strict):
+    """A learning rate range test before the search, at the default point of the space."""
+
+    low: float = Field(default=1e-5, gt=0, le=100, description="Learning rate of the first step.", examples=[1e-5])
+    high: float = Field(default=10.0, gt=0, le=100, description="Learning rate of the last step.", examples=[10.0])
+    steps: int = Field(
+        default=500, ge=20, le=10_000, strict=True, description="Steps from low to high.", examples=[500]
+    )
+    lanes: int = Field(
+        default=3, ge=1, le=64, strict=True, description="Networks whose losses are averaged.", examples=[3]
+    )
+    adopt: bool = Field(
+        default=False,
+        strict=True,
+        description="Whether learning_rate is searched within the suggested interval; it must be a float of the space.",
+        examples=[True],
+    )
+
+
+class Ensemble(_Strict):
+    """Which of the contenders to average: greedy selection on validation rows (Caruana et al. 2004)."""
+
+    size: int = Field(
+        default=10,
+        ge=2,
+        le=100,
+        strict=True,
+        description="Draws with replacement, and so the most members.",
+        examples=[10],
+    )
+    start: int = Field(
+        default=1, ge=1, le=100, strict=True, description="Best contenders that are drawn first.", examples=[1]
+    )
+    bags: int = Field(
+        default=1,
+        ge=1,
+        le=100,
+        strict=True,
+        description="Selections from random halves of the contenders, averaged; 1 selects once, from all.",
+        examples=[1],
     )
 
 
@@ -86,6 +129,12 @@ class JobSpec(_Strict):
         description="The metric to optimise on validation rows; null is mean_squared_error or log_loss.",
         examples=["mean_squared_error"],
     )
+    metrics: list[str] | None = Field(
+        default=None,
+        max_length=100,
+        description="Metrics to compute besides the objective and the few that every job of its task computes.",
+        examples=[None],
+    )
     algorithm: AnyAlgorithm | None = Field(
         default=None,
         description="What proposes points; null is hyperopt, or random where hyperopt does not fit the scheduler.",
@@ -93,6 +142,11 @@ class JobSpec(_Strict):
     )
     scheduler: AnyScheduler | None = Field(
         default=None, description="What decides who goes on; null is asha.", examples=[{"kind": "asha"}]
+    )
+    range_test: RangeTest | None = Field(
+        default=None,
+        description="Sweep the learning rate before the search and suggest where to look for it; null does not.",
+        examples=[{"adopt": True}],
     )
     budget: Budget = Field(
         default=Budget(), description="What the job may spend.", examples=[{"trials": 64, "epochs_per_trial": 30}]
@@ -126,5 +180,18 @@ class JobSpec(_Strict):
     )
     keep_models: int = Field(
         default=3, ge=1, le=100, strict=True, description="Models to store, best first.", examples=[3]
+    )
+    contenders: int = Field(
+        default=25,
+        ge=1,
+        le=200,
+        strict=True,
+        description="Trials, best first, that are compared at the end for the ensemble and the winner's confidence.",
+        examples=[25],
+    )
+    ensemble: Ensemble | None = Field(
+        default=Ensemble(),
+        description="How to average contenders into one more model; null does without.",
+        examples=[{"size": 10}],
     )
     seed: int = Field(default=0, ge=0, lt=2**32, strict=True, description="Seed of search and training.", examples=[42])

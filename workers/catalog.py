@@ -7,7 +7,7 @@ from typing import Any, get_args
 from models.bundled import BUNDLED, bundled_target
 from models.hyper import ActivationName, OptimizerName
 from models.lanes import Task
-from models.scores import scores_for
+from models.scores import DEFAULTS, scores_for
 from search.discovery import ALGORITHMS, SCHEDULERS
 from search.plugins import Algorithm, Scheduler, admit
 from search.space import Space
@@ -78,4 +78,13 @@ def _describe_hyperparameter(trainer: Trainer, name: str) -> dict[str, Any]:
 
 
 def _describe_metrics(task: Task) -> list[dict[str, Any]]:
-    return [{"name": score.name, "maximize": score.maximize, "about": score.about} for score in scores_for(task)]
+    return [
+        {
+            "name": score.name,
+            "maximize": score.maximize,
+            "about": score.about,
+            "needs": score.needs,
+            "by_default": score.name in DEFAULTS[task],
+        }
+        for score in scores_for(task)
+    ]

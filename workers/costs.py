@@ -73,17 +73,20 @@ class LaneLoad:
         layout = Layout.of(hyper, shape.n_inputs, shape.n_outputs)
         counts = count_work(hyper, shape)
         *own, launches = (price * count for price, count in zip(prices, counts, strict=True))
-        key = min(hyper.batch_size, shape.n_train), *layout.padded
+        key = min(hyper.batch_size, shape.n_train), *layout.pack_key
         return cls(key, sum(own), launches, LANE_FARE + PARAMETER_FARE * layout.size)
 
 
 def count_work(hyper: Hyperparameters, shape: JobShape) -> tuple[float, ...]:
     """Count what an epoch of a lane pays for, in the order of `Prices`."""
-    widths = Layout.of(hyper, shape.n_inputs, shape.n_outputs).padded
+    layout = Layout.of(hyper, shape.n_inputs, shape.n_outputs)
+    widths = layout.padded
     products, hidden = [a * b for a, b in pairwise(widths)], sum(widths[1:-1])
     n_full, n_last = divmod(shape.n_train, hyper.batch_size)
     n_rows = n_full * round_up(hyper.batch_size, BATCH_MULTIPLE) + round_up(n_last, BATCH_MULTIPLE)
     n_steps = n_full + (n_last > 0)
     flops = n_rows * (6 * sum(products) - 2 * products[0]) + shape.n_valid * 2 * sum(products)
     units = (n_rows + shape.n_valid / 2) * hidden  # validation goes forward only
+    if layout.norm_size:
+        units *= 2  # normalisation reads and writes them as often as an activation does
     return flops, units, n_steps * sum(products), shape.n_train + shape.n_valid, 1, n_steps

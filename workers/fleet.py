@@ -3,39 +3,23 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from models.hyper import Hyperparameters
 from models.lanes import LaneReport, LaneStart, LaneState, Layers, PackSettings, Views
+from models.layout import Layout
+from models.range_test import Sweep
 from workers.costs import ONE_BY_ONE, JobShape, LaneLoad, prices_for
 from workers.errors import WorkersLost
-from workers.pack_host import Lease
+from workers.pack_host import Lease, Swept
 from workers.placement import Paces, even_out, place
+from workers.seat import Seat, SeatLost
 
-
-class SeatLost(Exception):
-    """The process behind a seat is gone, and with it the lanes it held."""
-
-
-class Call(Protocol):
-    """An answer that is on its way."""
-
-    def result(self) -> Any:
-        """Wait for the answer. Raises: SeatLost, or what the pack raised."""
-
-
-class Seat(Protocol):
-    """One pack host, wherever it runs. A lost seat may come back empty: `revive` says whether it has."""
-
-    name: str
-
-    def call(self, verb: str, *arguments: Any) -> Call: ...
-
-    def share(self, value: Any) -> Any:
-        """Put a large value where every seat of this kind can reach it."""
-
-    def revive(self, wait_seconds: float) -> bool: ...
+MAX_REPEATS = 20
+"""So often in a row a round or a range test may lose workers before the job gives up."""
 
 
 class Lanes(Protocol):
@@ -114,19 +98,26 @@ class Fleet:
 
     def _settle_down(self, starts: Sequence[LaneStart]) -> None:
         """Find seats for lanes, by what is at work: those that were not trained last time are paused or have ended."""
-        fresh = {start.lane: LaneLoad.of(start.hyper, self._shape(start), self._prices) for start in starts}
+        fresh = {
+            start.lane: LaneLoad.of(start.hyper, self._shape(start.hyper, start.fold), self._prices) for start in starts
+        }
         standing = [(self._load[lane], self._home[lane]) for lane in sorted(self._at_work)]
         self._load.update(fresh)
         self._at_work |= fresh.keys()
         living = sorted(self._seats.keys() - self._dead)
         self._home.update(place(fresh, standing, living, self._paces.of(living)))
 
-    def _shape(self, start: LaneStart) -> JobShape:
+    def weigh(self, hyper: Hyperparameters) -> int:
+        """Count the bytes of a lane's weights."""
+        shape = self._shape(hyper, 0)
+        return 4 * Layout.of(hyper, shape.n_inputs, shape.n_outputs).n_parameters
+
+    def _shape(self, hyper: Hyperparameters, fold: int) -> JobShape:
         data = self._opened.data
-        key = data.view_key(start.hyper, start.fold)
+        key = data.view_key(hyper, fold)
         if key not in self._shapes:
             try:
-                self._shapes[key] = JobShape.of(data.view(start.hyper, start.fold))
+                self._shapes[key] = JobShape.of(data.view(hyper, fold))
             except ValueError:  # the lane will fail by itself and say why; until then it weighs what others do
                 return next(iter(self._shapes.values()), JobShape(0, 0, 0, 0))
         return self._shapes[key]
@@ -146,6 +137,21 @@ class Fleet:
             if answer.shortage:
                 self._shortages[name] = answer.shortage
         return _ordered(answer.reports for answer in answers.values())
+
+    def sweep(self, hyper: Hyperparameters, sweep: Sweep) -> Swept:
+        """Run the steps of a range test on one seat, and on another one where that is lost.
+
+        Raises: WorkersLost.
+        """
+        n_tries: Counter[str] = Counter()
+        while n_tries.total() < MAX_REPEATS:
+            self._rejoin()
+            name = min(self._seats.keys() - self._dead, key=lambda name: (n_tries[name], name))
+            answers: dict[str, Swept] = self._call_all({name: ("sweep", self._lease, hyper, sweep)})
+            if name in answers:
+                return answers[name]
+            n_tries[name] += 1
+        raise WorkersLost(f"the range test lost workers {MAX_REPEATS} times in a row")
 
     def _even_out(self, work: Mapping[int, float]) -> None:
         """Move lanes before a round that would leave seats idle; lanes that share launches are left together."""

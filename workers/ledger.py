@@ -12,19 +12,22 @@ from models.hyper import Hyperparameters
 from models.lanes import LaneReport, Watch
 from search.trial import TRIAL_ENDED, TrialReason, TrialState
 from workers.errors import ReplayMismatch, WorkersLost
-from workers.fleet import Lanes
+from workers.fleet import MAX_REPEATS, Lanes
 from workers.lives import Lives, Segment, StateKey, TrialLife, lane_seed
 from workers.retrain import retrain
 from workers.sink import Record, SegmentFact, Sink, SnapshotFact
-
-MAX_REPEATS = 20
-"""So often a round may lose workers before the job gives up."""
 
 
 class Build(Protocol):
     """Turns a point into the hyperparameters of a lane."""
 
     def __call__(self, parameters: Mapping[str, Any]) -> Hyperparameters: ...
+
+
+class Notes(Protocol):
+    """Lists what a user should hear of a trial with fresh weights, as (code, message)."""
+
+    def __call__(self, hyper: Hyperparameters) -> list[tuple[str, str]]: ...
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,7 @@ class LedgerSettings:
     seed: int
     watch: Watch
     build: Build
+    notes: Notes
     keep_states: bool
     snapshot_seconds: float = 10.0
 
@@ -189,9 +193,12 @@ class Ledger:
                 f"trial {fact.trial}, segment {fact.index}: recorded {_decision(known)}, replayed {_decision(fact)}; "
                 "a library was upgraded or the code changed: clone the job to go on"
             )
-        life.segments.append(Segment(fact, self._settings.build(fact.parameters)))
+        hyper = self._settings.build(fact.parameters)
+        life.segments.append(Segment(fact, hyper))
         if known is None:
             self._sink.segment(fact)
+            for note in self._settings.notes(hyper) if fact.index == 0 else []:
+                self._sink.note(*note, trial=fact.trial)
 
     def _check_end(self, life: TrialLife) -> None:
         known = self._record.ended.get(life.number)

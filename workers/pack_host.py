@@ -10,10 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 import models
+from models.hyper import Hyperparameters
 from models.lanes import LaneReport, LaneStart, LaneState, Layers, PackSettings, Views
 from models.numeric import numeric_class
 from models.pack import Pack
+from models.range_test import Floats, Sweep
 from workers.turns import Turns
 
 
@@ -47,6 +51,16 @@ class Trained(NamedTuple):
     reports: list[LaneReport]
     seconds: float
     shortage: str | None = None
+
+
+class Swept(NamedTuple):
+    """What came of the steps of a range test: the losses [steps], or none and why.
+
+    Shapes: see models.sweep.
+    """
+
+    losses: Floats
+    error: str | None = None
 
 
 class NotLeased(RuntimeError):
@@ -116,9 +130,7 @@ class PackHost:
         @contextmanager
         def turn() -> Iterator[None]:
             nonlocal seconds
-            with self._at_turn(lease) as present:
-                if present is not pack:
-                    raise NotLeased(f"the lanes of {lease.job!r} have been made anew while they were trained")
+            with self._at_turn_with(pack, lease):
                 begun = time.perf_counter()
                 yield
                 seconds += time.perf_counter() - begun
@@ -126,6 +138,20 @@ class PackHost:
         with self._turns.stay(lease.job):
             reports = pack.train(epochs, turn)
         return Trained(reports, seconds, pack.take_shortage())
+
+    def sweep(self, lease: Lease, hyper: Hyperparameters, sweep: Sweep) -> Swept:
+        """See models.pack.Pack.sweep; each slice of it waits for a turn of the job, as those of `train` do.
+
+        Raises: NotLeased.
+        """
+        pack = self._pack(lease)
+        try:
+            with self._turns.stay(lease.job):
+                return Swept(pack.sweep(hyper, sweep, lambda: self._at_turn_with(pack, lease)))
+        except NotLeased:
+            raise
+        except Exception as error:  # as in a lane: the job goes on without it
+            return Swept(np.empty(0), f"{type(error).__name__}: {error}")
 
     def save(self, lease: Lease, lanes: Sequence[int]) -> dict[int, LaneState]:
         """See models.pack.Pack.save."""
@@ -152,6 +178,14 @@ class PackHost:
         """Wait for the job's turn: only then is it known whose pack it is."""
         with self._turns.turn(lease.job):
             yield self._pack(lease)
+
+    @contextmanager
+    def _at_turn_with(self, pack: Pack, lease: Lease) -> Iterator[None]:
+        """Wait for the job's turn to go on with what was begun on this pack."""
+        with self._at_turn(lease) as present:
+            if present is not pack:
+                raise NotLeased(f"the lanes of {lease.job!r} have been made anew while they were trained")
+            yield
 
     def _pack(self, lease: Lease) -> Pack:
         self._refuse_older(lease)

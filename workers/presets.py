@@ -22,6 +22,10 @@ def _preset(name: str, about: str, fixed: dict[str, Any], space: dict[str, Any])
     return Preset(name, about, fixed, Space.model_validate(space))
 
 
+def _log(low: float, high: float, default: float) -> dict[str, Any]:
+    return {"type": "float", "low": low, "high": high, "log": True, "default": default}
+
+
 PRESETS: dict[str, Preset] = {
     preset.name: preset
     for preset in [
@@ -30,13 +34,70 @@ PRESETS: dict[str, Preset] = {
             "AdamW over sizes, rates and regularisation that suit most tables.",
             {"optimizer": "adamw"},
             {
-                "learning_rate": {"type": "float", "low": 3e-4, "high": 3e-2, "log": True, "default": 3e-3},
+                "learning_rate": _log(3e-4, 3e-2, 3e-3),
                 "hidden_layers": {"type": "int", "low": 1, "high": 3, "default": 2},
                 "units": {"type": "int", "low": 16, "high": 256, "log": True, "default": 64},
                 "activation": {"type": "choice", "values": ["relu", "tanh", "gelu", "silu"]},
                 "dropout": {"type": "float", "low": 0.0, "high": 0.4, "default": 0.0},
-                "weight_decay": {"type": "float", "low": 1e-6, "high": 1e-1, "log": True, "default": 1e-2},
+                "weight_decay": _log(1e-6, 1e-1, 1e-2),
                 "batch_size": {"type": "choice", "values": [32, 64, 128]},
+            },
+        ),
+        _preset(
+            "chapter",
+            "The book chapter's own search: plain SGD, 0 to 3 layers of 1 to 99 units. Source: Geron 2019, chapter 10.",
+            {"optimizer": "sgd", "momentum": 0.0, "batch_size": 32, "initialisation": "glorot"},
+            {
+                "hidden_layers": {"type": "int", "low": 0, "high": 3, "default": 1},
+                "units": {"type": "int", "low": 1, "high": 99, "default": 30},
+                "learning_rate": _log(3e-4, 3e-2, 3e-3),
+            },
+        ),
+        _preset(
+            "depth",
+            "How deep: one width, 0 to 8 hidden layers. For grid search, or any other.",
+            {"optimizer": "adamw", "units": 64, "learning_rate": 1e-3},
+            {"hidden_layers": {"type": "choice", "values": [0, 1, 2, 3, 4, 5, 6, 8]}},
+        ),
+        _preset(
+            "stretch-pants",
+            "A net that is too big, held back by dropout, weight decay and early stopping.",
+            {"optimizer": "adamw", "hidden_layers": 3, "units": 512},
+            {
+                "learning_rate": _log(1e-4, 1e-2, 1e-3),
+                "dropout": {"type": "float", "low": 0.1, "high": 0.6, "default": 0.3},
+                "weight_decay": _log(1e-4, 1.0, 1e-2),
+                "activation": {"type": "choice", "values": ["relu", "gelu", "silu"]},
+            },
+        ),
+        _preset(
+            "large-batch",
+            "Large batches: the rate grows with the batch and warms up. Source: Goyal et al. 2017.",
+            {
+                "optimizer": "sgd",
+                "momentum": 0.9,
+                "nesterov": True,
+                "schedule": "cosine",
+                "rate_batch_size": 32,
+                "hidden_layers": 2,
+            },
+            {
+                "batch_size": {"type": "choice", "values": [256, 512, 1024, 2048, 4096, 8192]},
+                "learning_rate": _log(1e-4, 1e-1, 3e-3),
+                "warmup_epochs": {"type": "float", "low": 0.0, "high": 10.0, "default": 5.0},
+                "units": {"type": "int", "low": 32, "high": 256, "log": True, "default": 100},
+                "weight_decay": _log(1e-6, 1e-2, 1e-4),
+            },
+        ),
+        _preset(
+            "smith",
+            "1cycle: the rate up and down once while momentum goes down and up, with weight decay. Source: Smith 2018.",
+            {"optimizer": "sgd", "schedule": "one_cycle", "hidden_layers": 2},
+            {
+                "learning_rate": _log(1e-2, 1.0, 1e-1),
+                "weight_decay": _log(1e-6, 1e-2, 1e-4),
+                "batch_size": {"type": "choice", "values": [32, 64, 128, 256]},
+                "units": {"type": "int", "low": 32, "high": 256, "log": True, "default": 100},
             },
         ),
     ]

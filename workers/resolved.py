@@ -15,7 +15,8 @@ from search.discovery import AnyAlgorithm, AnyScheduler
 from search.objective import Objective
 from search.plugins import ScheduleRequest, SearchRequest
 from search.space import Space
-from workers.body import EarlyStopping
+from workers.body import EarlyStopping, Ensemble, RangeTest
+from workers.trainers import TRAINERS
 
 
 class _Frozen(BaseModel):
@@ -26,7 +27,7 @@ class FeatureColumn(_Frozen):
     """A column that a network sees."""
 
     name: str
-    kind: Literal["numeric", "categorical", "boolean"]
+    kind: Literal["numeric", "categorical", "boolean", "date"]
 
 
 class Part(_Frozen):
@@ -62,12 +63,15 @@ class ResolvedJob(_Frozen):
     metrics: list[str]
     algorithm: AnyAlgorithm
     scheduler: AnyScheduler
+    range_test: RangeTest | None = None
     budget: Budget
     trials: int
     parallelism: int
     early_stopping: EarlyStopping | None
     start_from_default: bool
     keep_models: int
+    contenders: int = 1
+    ensemble: Ensemble | None = None
     seed: int
     folds: int = 1
     repeats: int = 1
@@ -146,6 +150,7 @@ class ResolvedJob(_Frozen):
             split_seed=self.split.seed,
             stopping=self.split.stopping,
             refit=self.refit,
+            hyper=TRAINERS[self.trainer].build(self.space.default_point(), self.fixed),
         )
 
     def decode(self, encoded: Any) -> dict[str, Any]:

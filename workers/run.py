@@ -2,33 +2,30 @@
 
 from __future__ import annotations
 
-import platform
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from time import monotonic
 from typing import Any, Protocol
 
-import numpy as np
-
-from models.artifact import Predictor, write_package
 from models.baseline import baseline_score
-from models.hyper import Hyperparameters
-from models.lanes import Layers
 from models.prepare import Prepared
 from search.trial import TRIAL_ENDED, JobReason, JobState, TrialReason, TrialState
+from workers import range_test
+from workers.body import RangeTest
 from workers.controller import Joint
 from workers.errors import WorkerVersion
 from workers.finals import Finals
 from workers.fleet import Fleet, JobContext, Lanes
 from workers.lane_manager import JointSettings
 from workers.ledger import Ledger, LedgerSettings
-from workers.lives import Best, TrialLife
+from workers.lives import TrialLife
 from workers.pack_host import SOURCE_HASH, Lease
+from workers.packaging import Packaging
 from workers.resolved import ResolvedJob
-from workers.sink import JournalFact, ModelFact, Record, Sink
+from workers.sink import JournalFact, Record, Sink
 from workers.teams import Teams
 from workers.trainers import TRAINERS
+from workers.verdict import judge
 from workers.winners import Winners
 
 ROUND_ROWS = 8_000
@@ -76,16 +73,16 @@ def run_job(run: JobRun) -> JobEnd:
 class _Race:
     def __init__(self, run: JobRun) -> None:
         self._run, job = run, run.job
-        self._n_folds = run.prepared.n_folds
-        self._n_parts = self._n_folds * job.repeats
-        self._lanes: Lanes = run.fleet if self._n_parts == 1 else Teams(run.fleet, self._n_folds, job.repeats)
+        n_folds = run.prepared.n_folds
+        self._n_parts = n_folds * job.repeats
+        self._lanes: Lanes = run.fleet if self._n_parts == 1 else Teams(run.fleet, n_folds, job.repeats)
         trainer = TRAINERS[job.trainer]
-        maximize = job.objective.maximize
         self._ledger = Ledger(
             LedgerSettings(
                 seed=job.seed,
                 watch=job.watch,
                 build=lambda parameters: trainer.build(parameters, job.fixed),
+                notes=trainer.notes,
                 keep_states=job.scheduler.changes_parameters,
                 snapshot_seconds=run.snapshot_seconds,
             ),
@@ -93,55 +90,75 @@ class _Race:
             run.sink,
             run.record,
         )
+        self._packaging = Packaging(job, run.prepared)
         self._winners = self._choose_winners()
-        self._joint_settings = JointSettings(
-            scheduler=job.scheduler,
-            decode=job.decode,
-            epochs=job.epochs,
-            parallelism=job.parallelism,
-            round_epochs=max(1, ROUND_ROWS // (len(run.prepared.data.x_train) * self._n_parts)),
-            maximize=maximize,
-            trivial_value=baseline_score(run.prepared.data, job.objective.name),
-            seed=job.seed,
-        )
         self._started = monotonic()
         self._end: JobEnd | None = None
-        self._numeric_class = ""
 
-    def _choose_winners(self) -> Winners:
+    def _choose_winners(self) -> Winners | Finals:
         """Keep networks as they were trained, or where a trial has several or they are to see more rows, train anew."""
         run, job = self._run, self._run.job
-        fold = run.prepared.refit_fold
-        package: Callable[..., ModelFact] = partial(self._package, fold=fold or 0)
-        given = self._ledger, run.fleet, run.sink, package, job.keep_models, job.objective.maximize
+        maximize, stored, fold = job.objective.maximize, set(run.record.models), run.prepared.refit_fold
+        given = self._ledger, run.fleet, run.sink, self._packaging.of_trial
         if self._n_parts == 1 and fold is None:
-            return Winners(*given, set(run.record.models))
-        return Finals(*given, set(run.record.models), fold=fold or 0)
+            weigh, n_contenders = run.fleet.weigh, job.contenders
+            return Winners(*given, weigh, job.keep_models, n_contenders, maximize, stored)
+        return Finals(*given, job.keep_models, maximize, fold or 0, stored)
 
     def finish(self) -> JobEnd:
-        job = self._run.job
         try:
             self._open_fleet()
+            job = self._after_range_test()
             request = job.search_request()
             search, scheduler = job.algorithm.build(request), job.scheduler.build(job.schedule_request())
-            with Joint(self._joint_settings, self._ledger, self, search, scheduler) as joint:
+            with Joint(self._joint_settings(job), self._ledger, self, search, scheduler) as joint:
                 joint.run(job.trials, request.domains)
             end = self._close(self._end or self._natural_end())
         finally:
             self._lanes.close()
         return end
 
+    def _joint_settings(self, job: ResolvedJob) -> JointSettings:
+        data = self._run.prepared.data
+        return JointSettings(
+            scheduler=job.scheduler,
+            decode=job.decode,
+            epochs=job.epochs,
+            parallelism=job.parallelism,
+            round_epochs=max(1, ROUND_ROWS // (len(data.x_train) * self._n_parts)),
+            maximize=job.objective.maximize,
+            trivial_value=baseline_score(data, job.objective.name),
+            seed=job.seed,
+        )
+
+    def _after_range_test(self) -> ResolvedJob:
+        """Give the job as it is searched: with bounds from its range test, if it has one and adopts them."""
+        job = self._run.job
+        if job.range_test is None:
+            return job
+        known = [fact.payload for fact in self._run.record.journal if fact.kind == range_test.KIND]
+        return range_test.adopt_bounds(job, known[0] if known else self._test_range(job, job.range_test))
+
+    def _test_range(self, job: ResolvedJob, wanted: RangeTest) -> Mapping[str, Any]:
+        hyper, sweep = range_test.plan_sweep(job, wanted)
+        outcome = range_test.describe_outcome(wanted, sweep.rates(), *self._run.fleet.sweep(hyper, sweep))
+        sink = self._run.sink
+        sink.journal(JournalFact(0, range_test.KIND, outcome))
+        sink.note("range-test", range_test.tell_outcome(outcome, wanted.adopt))
+        sink.round_ended(0)
+        return outcome
+
     def _open_fleet(self) -> None:
         run, job = self._run, self._run.job
         answers = self._lanes.open(JobContext(run.lease, run.prepared.job_data, job.pack_settings()))
         for seat, answer in answers.items():
-            self._numeric_class, _, source = answer.rpartition("@")
+            self._packaging.numeric_class, _, source = answer.rpartition("@")
             if source != SOURCE_HASH:
                 raise WorkerVersion(
                     f"pack actor {seat} runs source {source}, this driver {SOURCE_HASH}: restart the workers"
                 )
-        run.sink.numeric_class(self._numeric_class)
-        if not run.record.n_rounds:
+        run.sink.numeric_class(self._packaging.numeric_class)
+        if not (run.record.n_rounds or run.record.journal):
             for note in run.prepared.notes:
                 run.sink.note("data", note)
 
@@ -197,7 +214,7 @@ class _Race:
         return JobEnd(JobState.SUCCEEDED, JobReason.TRIALS_DONE)
 
     def _close(self, end: JobEnd) -> JobEnd:
-        """End what still lives, store the best networks, tell the last states."""
+        """End what still lives, store the best networks and what is known of them, tell the last states."""
         if end.state == JobState.PAUSED:
             self._ledger.tell_states()
             return end
@@ -205,7 +222,12 @@ class _Race:
             if not life.ended:
                 self._ledger.set_state(life.number, *_cut_short(life, end))
         self._winners.consider(self._ledger.newly_ended())
-        self._winners.finish()
+        contenders = self._winners.complete()
+        if contenders:
+            verdict = judge(self._run.job, self._run.prepared, contenders)
+            self._run.sink.model(self._packaging.of_trial(contenders[0], verdict.confidence))
+            if verdict.members:
+                self._run.sink.model(self._packaging.of_ensemble(verdict))
         self._ledger.tell_states()
         if end.state == JobState.SUCCEEDED and not self._winners.top:
             return replace(end, state=JobState.FAILED, reason=JobReason.NO_COMPLETED_TRIAL, detail=self._why_none())
@@ -218,54 +240,6 @@ class _Race:
         first = next((life.error for life in lives if life.error), None)
         told = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
         return f"no trial completed: {told}" + (f"; the first error: {first.kind}: {first.message}" if first else "")
-
-    def _package(self, life: TrialLife, best: Best, hyper: Hyperparameters, layers: Layers, fold: int) -> ModelFact:
-        job, prepared = self._run.job, self._run.prepared
-        metrics = dict(zip(job.metrics, map(float, best.metrics), strict=False))  # the stopping rows' is left out
-        parameters = dict(life.segments[best.key.segment].fact.parameters)
-        facts: dict[str, Any] = {
-            "dataset": job.dataset,
-            "trial": life.number,
-            "epoch": best.epoch,
-            "parameters": parameters,
-            "seed": job.seed,
-            "objective": job.objective.name,
-            "validation_metrics": metrics,
-            "numeric_class": self._numeric_class,
-            "versions": {"python": platform.python_version(), "numpy": np.__version__},
-        }
-        if fold == prepared.refit_fold:
-            facts["refit"] = "all rows but the test rows"
-        if best.parts:
-            facts["validation_parts"] = self._describe_parts(best)
-        package = write_package(layers, hyper, prepared, facts, fold)
-        test_metrics = None
-        if prepared.test_columns is not None and prepared.y_test is not None:
-            predictor = Predictor.from_package(package)
-            x_test = predictor.preprocessor.transform(prepared.test_columns)
-            test_metrics = predictor.evaluate(x_test, prepared.y_test, job.metrics)
-            facts["test_metrics"] = test_metrics
-            package = write_package(layers, hyper, prepared, facts, fold)
-        return ModelFact(
-            trial=life.number,
-            epoch=best.epoch,
-            sequence=best.key.sequence,
-            origin="refit" if fold == prepared.refit_fold else "trial",
-            objective=best.value,
-            metrics=metrics,
-            test_metrics=test_metrics,
-            card=Predictor.from_package(package).card,
-            package=package,
-        )
-
-    def _describe_parts(self, best: Best) -> list[dict[str, Any]]:
-        """Give the scores of each fold and repeat at the best epoch: what an interval of the mean is computed from."""
-        names = self._run.job.metrics
-        places = [divmod(part, self._n_folds) for part in range(len(best.parts))]
-        return [
-            {"fold": fold, "repeat": repeat, "metrics": dict(zip(names, map(float, values), strict=False))}
-            for (repeat, fold), values in zip(places, best.parts, strict=True)
-        ]
 
 
 _JOURNAL_ENDS = {

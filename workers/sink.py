@@ -48,7 +48,10 @@ class SnapshotFact:
 
 @dataclass(frozen=True)
 class ModelFact:
-    """A trained network with its preprocessing, ready to store: `package` is the zip that users download."""
+    """A trained network with its preprocessing, ready to store: `package` is the zip that users download.
+
+    `origin` is `trial`, or `ensemble` for the average of several, which stands under the trial of its heaviest member.
+    """
 
     trial: int
     epoch: int
@@ -93,7 +96,8 @@ class Sink(Protocol):
     def note(self, code: str, message: str, trial: int | None = None) -> None:
         """Tell the user something about the job that is no error."""
 
-    def round_ended(self, round_number: int) -> None: ...
+    def round_ended(self, round_number: int) -> None:
+        """Rounds count from 1; round 0 is what comes before the search, and ends only where there is such a thing."""
 
 
 @dataclass
@@ -107,7 +111,7 @@ class Record:
     journal: list[JournalFact] = field(default_factory=list)
     snapshots: dict[int, SnapshotFact] = field(default_factory=dict)
     models: frozenset[int] = frozenset()
-    """Trials whose best network is stored already."""
+    """Trials whose best network is stored already; ensembles are made anew."""
     n_rounds: int = 0
     """Rounds that are stored whole; the next one is the first to train."""
     seconds: float = 0.0

@@ -9,15 +9,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from models.lanes import Task
 from models.schema import TableSchema, is_folded
-from models.scores import SCORES, find_score, scores_for
 from search.budget import Budget
 from search.discovery import ALGORITHMS, SCHEDULERS
 from search.objective import Objective
 from search.plugins import Algorithm, Scheduler, admit, resolve_parallelism
 from search.problems import FieldProblem
 from workers.body import MOST_LANES_PER_TRIAL, JobSpec
+from workers.metric_choices import choose_metrics
+from workers.range_test import range_problems
 from workers.refusals import Refusals, SpecError, read_spec, validation_problems
 from workers.resolved import ResolvedJob
 from workers.space_choices import SpaceChoices, choose_space
@@ -57,18 +57,20 @@ def resolve(spec: JobSpec, schema: TableSchema, default_target: Sequence[str] | 
     refuse_not_yet(spec)
     refusals = Refusals()
     table = choose_from_table(spec, schema, default_target, refusals)
-    objective = _choose_objective(spec, table.task, refusals)
-    _check_watch(spec, table.task, refusals)
+    objective, metrics = choose_metrics(spec, table, schema, refusals)
     trainer = TRAINERS[spec.trainer]
     space = choose_space(spec, trainer, refusals)
     race = _choose_race(spec, space, refusals)
     if table.folds * spec.repeats > MOST_LANES_PER_TRIAL:
         message = f"{spec.repeats} repeats of {table.folds} folds; at most {MOST_LANES_PER_TRIAL} lanes make a trial"
         refusals.add(REQUEST, "repeats", message)
+    if spec.range_test is not None and space is not None:
+        refusals.extend(REQUEST, range_problems(spec.range_test, space.space))
+    _check_ensemble(spec, table, refusals)
     refusals.raise_any()
     if space is None or objective is None or race is None:
         raise AssertionError("a choice is missing without a refusal")
-    return _assemble(spec, table, objective, space, race)
+    return _assemble(spec, table, objective, metrics, space, race)
 
 
 def refuse_not_yet(spec: JobSpec) -> None:
@@ -98,6 +100,7 @@ def preview(job: ResolvedJob) -> dict[str, Any]:
         "rows": job.rows.model_dump(),
         "objective": job.objective.model_dump(),
         "metrics": job.metrics,
+        "range_test": job.range_test.model_dump() if job.range_test else None,
         "algorithm": job.algorithm.kind,
         "scheduler": job.scheduler.kind,
         "trials": job.trials,
@@ -110,27 +113,6 @@ def preview(job: ResolvedJob) -> dict[str, Any]:
         "parameters": list(job.space.parameters),
         "default_point": job.space.default_point(),
     }
-
-
-def _choose_objective(spec: JobSpec, task: Task | None, refusals: Refusals) -> Objective | None:
-    wanted = spec.objective[0] if isinstance(spec.objective, list) else spec.objective
-    fitting = scores_for(task) if task else SCORES
-    score = find_score(wanted) if wanted is not None else fitting[0]
-    if score in fitting:
-        return Objective(name=score.name, maximize=score.maximize)
-    allowed = ", ".join(other.name for other in fitting)
-    of_task = f" of {task}" if task else ""
-    refusals.add(REQUEST, "objective", f"{wanted!r} is no metric{of_task}; allowed: {allowed}")
-    return None
-
-
-def _check_watch(spec: JobSpec, task: Task | None, refusals: Refusals) -> None:
-    wanted = spec.early_stopping.metric if spec.early_stopping else None
-    fitting = [score.name for score in (scores_for(task) if task else SCORES)]
-    if wanted is not None and wanted not in fitting:
-        of_task = f" of {task}" if task else ""
-        message = f"{wanted!r} is no metric{of_task}; allowed: {', '.join(fitting)}"
-        refusals.add(REQUEST, "early_stopping.metric", message)
 
 
 def _choose_race(spec: JobSpec, space: SpaceChoices | None, refusals: Refusals) -> _Race | None:
@@ -153,6 +135,30 @@ def _choose_race(spec: JobSpec, space: SpaceChoices | None, refusals: Refusals) 
     return None if found else race
 
 
+def _refits(spec: JobSpec) -> bool:
+    return is_folded(spec.split) if spec.refit is None else spec.refit
+
+
+def _has_contenders(spec: JobSpec, table: TableChoices) -> bool:
+    """Tell whether trials keep networks that can be compared and averaged: each has one, and none is trained again."""
+    return table.folds * spec.repeats == 1 and not _refits(spec)
+
+
+def _check_ensemble(spec: JobSpec, table: TableChoices, refusals: Refusals) -> None:
+    if spec.ensemble is None:
+        return
+    if not _has_contenders(spec, table):
+        if "ensemble" in spec.model_fields_set:
+            refusals.add("not-yet", "ensemble", "not yet with folds, repeats or refit; allowed: null")
+        return
+    if spec.contenders < 2:
+        message = "1 is given; an ensemble needs at least 2 to choose from (or set ensemble to null)"
+        refusals.add(REQUEST, "contenders", message)
+    if spec.ensemble.start > spec.ensemble.size:
+        message = f"{spec.ensemble.start} is given; allowed: at most size, {spec.ensemble.size}"
+        refusals.add(REQUEST, "ensemble.start", message)
+
+
 def _default_algorithm(scheduler: Scheduler) -> Algorithm:
     preferred = ALGORITHMS["hyperopt"]()
     return preferred if admit(preferred, scheduler) is None else ALGORITHMS["random"]()
@@ -163,12 +169,17 @@ def _parallelism(spec: JobSpec, algorithm: Algorithm, scheduler: Scheduler, tria
 
 
 def _assemble(
-    spec: JobSpec, table: TableChoices, objective: Objective, space: SpaceChoices, race: _Race
+    spec: JobSpec,
+    table: TableChoices,
+    objective: Objective,
+    metrics: list[str],
+    space: SpaceChoices,
+    race: _Race,
 ) -> ResolvedJob:
     """Put the choices together; a task is chosen, or there were refusals."""
     if table.task is None:
         raise AssertionError("a task is missing without a refusal")
-    others = [score.name for score in scores_for(table.task) if score.name != objective.name]
+    has_contenders = _has_contenders(spec, table)
     budget: Budget = spec.budget.model_copy(update={"trials": race.trials})
     return ResolvedJob(
         name=spec.name,
@@ -186,17 +197,20 @@ def _assemble(
         space=space.space,
         mutable=space.mutable,
         objective=objective,
-        metrics=[objective.name, *others],
+        metrics=metrics,
         algorithm=race.algorithm,
         scheduler=race.scheduler,
+        range_test=spec.range_test,
         budget=budget,
         trials=race.trials,
         parallelism=race.parallelism,
         early_stopping=spec.early_stopping,
         start_from_default=spec.start_from_default,
         keep_models=spec.keep_models,
+        contenders=spec.contenders if has_contenders else 1,
+        ensemble=spec.ensemble if has_contenders else None,
         seed=spec.seed,
         folds=table.folds,
         repeats=spec.repeats,
-        refit=is_folded(spec.split) if spec.refit is None else spec.refit,
+        refit=_refits(spec),
     )

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from models.dates import parse_date
 from models.lanes import Task
 from models.schema import ColumnSchema, TableSchema
 from search.problems import join_path
@@ -82,6 +83,8 @@ def _choose_targets(
         column = schema.column(name)
         if column is None:
             refusals.add(DATA, "target", unknown_column(name, schema))
+        elif "date" in (column.kind, spec.columns.kinds.get(name)):
+            refusals.add(DATA, "target", f"{name!r} holds dates; predict a number, such as the days to it, or a class")
         elif _is_learnable(column, refusals):
             targets.append(_as_kind(column, spec.columns.kinds.get(name)))
         if names.count(name) > 1:
@@ -156,4 +159,16 @@ def _as_feature(column: ColumnSchema, spec: JobSpec, refusals: Refusals) -> Feat
     if kind == "numeric" and column.kind == "categorical":
         message = f"it holds text that is no number, such as {show(column.examples)}"
         refusals.add(DATA, join_path("columns.kinds", column.name), message)
+    elif kind == "numeric" and column.kind == "date":
+        message = "it holds dates, which become numbers as they are: leave it out, or say categorical"
+        refusals.add(DATA, join_path("columns.kinds", column.name), message)
+    elif kind == "date" and column.kind != "date" and not _may_be_dates(column):
+        message = f"it holds values that are no dates as in 2020-01-31, such as {show(column.examples)}"
+        refusals.add(DATA, join_path("columns.kinds", column.name), message)
     return FeatureColumn(name=column.name, kind=kind)
+
+
+def _may_be_dates(column: ColumnSchema) -> bool:
+    """Tell whether all texts that are known of a column are dates; the others are read when the job begins."""
+    known = column.classes if column.classes is not None else column.examples
+    return all(isinstance(value, str) and parse_date(value) is not None for value in known)

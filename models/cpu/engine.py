@@ -15,13 +15,13 @@ import torch
 from numpy.typing import NDArray
 
 from models.bench import Bench
-from models.cpu import activations, losses, optimizers
+from models.cpu import activations, losses, normalisation, optimizers
 from models.cpu.lane import VALIDATION_ROWS, infer, train_epoch
 from models.dropout import dropout_keys
 from models.hyper import Hyperparameters
-from models.layout import BATCH_MULTIPLE, Floats, Layout, round_up
+from models.layout import BATCH_MULTIPLE, RUNNING, Floats, Layout, round_up
 from models.lineup import has_dropout
-from models.live_lane import BEST, PARAMETERS, Lane
+from models.live_lane import BEST_OF, PARAMETERS, Lane
 from models.ops import OPS
 from models.optim import FIRST, SECOND, tabulate
 
@@ -39,7 +39,7 @@ class Room:
 
     def __init__(self, dtype: Any) -> None:
         self._dtype = dtype
-        self.buffers = tuple(np.zeros(0, dtype) for _ in range(7))
+        self.buffers = tuple(np.zeros(0, dtype) for _ in range(10))
         self.gradients = np.zeros(0, dtype)
 
     def fit(self, layout: Layout, n_rows: int, dropout: bool) -> None:
@@ -47,7 +47,11 @@ class Room:
         widths = layout.padded
         batch, widest = n_rows * sum(widths[1:]), n_rows * max(widths)
         weights = max(i * o for i, o in pairwise(widths))
-        sizes = (batch, batch, batch if dropout else 0, widest, widest, weights, max(widths))
+        factors = max(widths) if layout.norm_size else 0
+        normal = (
+            (n_rows * sum(widths[1:-1]), (len(widths) - 2) * max(n_rows, factors), factors) if factors else (0, 0, 0)
+        )
+        sizes = (batch, batch, batch if dropout else 0, widest, widest, weights, max(widths), *normal)
         self.buffers = tuple(
             old if len(old) >= size else np.zeros(size, self._dtype)
             for old, size in zip(self.buffers, sizes, strict=True)
@@ -69,6 +73,7 @@ class Plan:
             reads_input,
             task_code,
             optimizers.KERNELS[hyper.optimizer],
+            normalisation.KERNELS[lane.layout.normalisation],
         )
         self.rate = hyper.dropout if has_dropout(hyper) else 0.0
 
@@ -94,8 +99,9 @@ class LaneByLane:
         batches = table.epoch(self.lanes[0].epoch, self.batch_size)
         batch_rows = round_up(self.batch_size, BATCH_MULTIPLE)
         flat = tuple(tensor.numpy().reshape(-1) for tensor in (batches.x, batches.target, batches.weight))
-        in_use = -(-np.array(batches.counts) // BATCH_MULTIPLE) * BATCH_MULTIPLE
-        given = (*flat, in_use, np.array(batches.shares), batch_rows)
+        counts = np.array(batches.counts)
+        in_use = -(-counts // BATCH_MULTIPLE) * BATCH_MULTIPLE
+        given = (*flat, in_use, counts, np.array(batches.shares), batch_rows)
         x_valid = table.x_valid.numpy().reshape(-1)
         n_answers = table.x_valid.shape[0] * table.x_valid.shape[1] * self.lanes[0].layout.padded[-1]
         answers = np.empty((len(self.lanes), n_answers), self._dtype)
@@ -116,14 +122,13 @@ class LaneByLane:
     def _train(self, lane: Lane, plan: Plan, batches: tuple[Any, ...]) -> float:
         self._room.fit(lane.layout, max(batches[-1], VALIDATION_ROWS), plan.rate > 0)
         parameters = lane.rows[PARAMETERS].numpy()
-        moments = (
-            lane.rows[name].numpy() if name in lane.rows else _NO_MOMENT[self._dtype] for name in (FIRST, SECOND)
-        )
+        moments = (lane.rows[name].numpy() if name in lane.rows else _NOTHING[self._dtype] for name in (FIRST, SECOND))
         numbers = (parameters, self._room.gradients[: lane.layout.size], *moments)
-        table = tabulate(lane.hyper, lane.n_steps, len(batches[3]))
+        table = tabulate(lane.hyper, lane.n_steps, len(batches[3]), self.batch_size)
         dropout = plan.rate, dropout_keys(lane.seed, lane.epoch) if plan.rate else _NO_KEYS
         loss: float = train_epoch(
             numbers,
+            self._running(lane),
             self._room.buffers,
             plan.widths,
             plan.real,
@@ -136,12 +141,16 @@ class LaneByLane:
 
     def _answer(self, lane: Lane, plan: Plan, x: Floats, answers: Floats) -> None:
         parameters = lane.rows[PARAMETERS].numpy()
-        infer(parameters, self._room.buffers, plan.widths, plan.real, plan.codes, x, answers)
+        infer(parameters, self._running(lane), self._room.buffers, plan.widths, plan.real, plan.codes, x, answers)
+
+    def _running(self, lane: Lane) -> Floats:
+        return lane.rows[RUNNING].numpy() if RUNNING in lane.rows else _NOTHING[self._dtype]
 
     def keep_best(self, lanes: Sequence[Lane]) -> None:
         """Remember the weights of these lanes as their best."""
         for lane in lanes:
-            lane.rows[BEST].copy_(lane.rows[PARAMETERS])
+            for name in lane.best_names:
+                lane.rows[name].copy_(lane.rows[BEST_OF[name]])
             lane.has_best = True
 
     def dissolve(self) -> None:
@@ -152,4 +161,4 @@ class LaneByLane:
 
 
 _NO_KEYS = np.zeros(2, np.uint32)
-_NO_MOMENT = {np.dtype(kind): np.zeros(0, kind) for kind in (np.float32, np.float64)}
+_NOTHING = {np.dtype(kind): np.zeros(0, kind) for kind in (np.float32, np.float64)}

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from search.trial import JOB_ENDED, JobReason, JobState, check_job_transition
 from service.database import now
 from service.queries.events import NewEvent, append_events
-from service.tables import Command, Job, Model, Snapshot
+from service.tables import Command, Job, Journal, Model, Snapshot
 
 FINAL_STATES = (JobState.SUCCEEDED, JobState.CANCELLED)
 """A failed job can be resumed, so it keeps its snapshots and its dataset."""
@@ -97,7 +97,7 @@ def find_best_model(session: Session, job: Job) -> str | None:
     """Find the id of the leading trial's stored model."""
     if job.best_trial is None:
         return None
-    query = select(Model.id).where(Model.job_id == job.id, Model.trial == job.best_trial)
+    query = select(Model.id).where(Model.job_id == job.id, Model.trial == job.best_trial, Model.is_of_trial)
     return session.scalars(query.order_by(Model.created_at.desc())).first()
 
 
@@ -106,8 +106,14 @@ def find_best_models(session: Session, jobs: Sequence[Job]) -> dict[str, str]:
     keys = [and_(Model.job_id == job.id, Model.trial == job.best_trial) for job in jobs if job.best_trial is not None]
     if not keys:
         return {}
-    query = select(Model.job_id, Model.id).where(or_(*keys)).order_by(Model.created_at)
+    query = select(Model.job_id, Model.id).where(or_(*keys), Model.is_of_trial).order_by(Model.created_at)
     return dict(session.execute(query).all())
+
+
+def find_journalled(session: Session, job_id: str, kind: str) -> dict[str, Any] | None:
+    """Find the payload of the first fact of this kind in a job's journal."""
+    query = select(Journal.payload).where(Journal.job_id == job_id, Journal.kind == kind)
+    return session.scalars(query.order_by(Journal.number)).first()
 
 
 def add_command(session: Session, job_id: str, kind: str) -> None:

@@ -21,7 +21,7 @@ def get_package(session: Session, model_id: str) -> bytes | None:
 
 
 def list_models(session: Session, job: Job) -> Sequence[Model]:
-    """List the models of a job, best first: never more than it keeps."""
+    """List the models of a job, best first: no more of trials than it keeps, and its ensemble."""
     objective = Model.objective.desc() if job.maximize else Model.objective.asc()
     has_none = case((Model.objective.is_(None), 1), else_=0)
     return session.scalars(select(Model).where(Model.job_id == job.id).order_by(has_none, objective, Model.trial)).all()

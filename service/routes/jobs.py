@@ -14,11 +14,20 @@ from service.context import Context, Given
 from service.errors import Problem, field_problem, not_found
 from service.examples import JOB_EXAMPLES
 from service.paging import Cursor, Limit, cut_page, decode_cursor
-from service.queries.jobs import add_command, find_best_model, find_best_models, get_job, list_jobs, move_job
+from service.queries.jobs import (
+    add_command,
+    find_best_model,
+    find_best_models,
+    find_journalled,
+    get_job,
+    list_jobs,
+    move_job,
+)
 from service.routes.addresses import IdempotencyKey, JobId
-from service.schemas import LABEL_PATTERN, JobPatch, JobView, Page, PlanView
+from service.schemas import LABEL_PATTERN, JobPatch, JobView, Page, PlanView, RangeTestView
 from service.submission import preview_job, submit_job
 from service.views import view_job
+from workers.range_test import KIND as RANGE_TEST
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 SpecBody = Annotated[
@@ -73,6 +82,21 @@ def list_all(
 def get(context: Given, job_id: JobId) -> JobView:
     """Show a job."""
     return _show(context, job_id)
+
+
+@router.get("/{job_id}/range-test")
+def get_range_test(context: Given, job_id: JobId) -> RangeTestView:
+    """Show the curve of a job's learning rate range test, and what it suggests."""
+    with context.database.reading() as session:
+        job = get_job(session, job_id)
+        if job is None:
+            raise not_found("job", job_id)
+        outcome = find_journalled(session, job_id, RANGE_TEST)
+    if outcome is not None:
+        return RangeTestView.model_validate(outcome)
+    if job.resolved_spec.get("range_test") is None:
+        raise Problem("not-found", "this job has no range test: its spec has no `range_test`")
+    raise Problem("not-found", f"the range test of this job has not ended yet; the job is {job.state}")
 
 
 @router.patch("/{job_id}")

@@ -49,22 +49,31 @@ _BINARY: dict[int | str, dict[str, Any]] = {
 
 @router.get("/jobs/{job_id}/best")
 def best(context: Given, job_id: JobId) -> BestView:
-    """Show the winner so far: the best epoch of the best trial, ties by trial number."""
+    """Show the winner so far: the best epoch of the best trial, ties by trial number.
+
+    At the job's end it has a `confidence`, and an ensemble stands beside it where one is better on validation rows.
+    """
     with context.database.reading() as session:
         job = get_job(session, job_id)
         if job is None:
             raise not_found("job", job_id)
         trial = None if job.best_trial is None else get_trial(session, job_id, job.best_trial)
-        models = {model.trial: model for model in list_models(session, job)}
+        stored = list_models(session, job)
+    models = {model.trial: model for model in stored if model.is_of_trial}
+    ensemble = next((model for model in stored if not model.is_of_trial), None)
     if trial is None or trial.number not in models:
         state = "no trial has reported yet" if trial is None else f"trial {trial.number} leads and is not stored yet"
         raise Problem("no-model", f"{state}; the job is {job.state}")
-    return BestView(trial=view_trial(trial, metric_names(job)), model=view_model(models[trial.number]))
+    return BestView(
+        trial=view_trial(trial, metric_names(job)),
+        model=view_model(models[trial.number]),
+        ensemble=None if ensemble is None else view_model(ensemble),
+    )
 
 
 @router.get("/jobs/{job_id}/models")
 def list_of_job(context: Given, job_id: JobId) -> Page[ModelView]:
-    """List the models that a job keeps, best first."""
+    """List the models that a job keeps, its ensemble among them, best first on validation rows."""
     with context.database.reading() as session:
         job = get_job(session, job_id)
         if job is None:
@@ -126,9 +135,10 @@ def _predict_csv(context: Context, model: Model, body: bytes) -> Prediction:
         with tempfile.NamedTemporaryFile(suffix=".csv") as file:
             file.write(body)
             file.flush()
-            table = read_table(file.name, "csv", context.settings.body_max_bytes)
-        _check_number(context, table.schema.rows)
-        return _find_predictor(context, model).predict_columns(table.columns)
+            predictor = _find_predictor(context, model)
+            table = read_table(file.name, "csv", context.settings.body_max_bytes, predictor.text_columns)
+        _check_number(context, table.n_rows)
+        return predictor.predict_columns(table.columns)
     except TableError as error:
         said = error.message if error.line is None else f"line {error.line}: {error.message}"
         raise Problem("unreadable-table", said) from None

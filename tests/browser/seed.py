@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,8 @@ from service.queries.jobs import add_job, get_job
 from service.recorder import Recorder
 from service.tables import Job, new_id
 from tests.browser.course import EPOCHS, RUNGS, Rungs, Runner, draw_runner
-from workers.sink import ModelFact, SegmentFact, TrialFact
+from workers.range_test import KIND, tell_outcome
+from workers.sink import JournalFact, ModelFact, SegmentFact, TrialFact
 from workers.spec import preview, read_spec, resolve
 
 SPACE = {
@@ -59,6 +60,14 @@ class Race:
     n_admitted: int = 0
     round: int = 0
     best: float = float("inf")
+    winner: Runner | None = None
+
+    def test_range(self, payload: dict[str, Any]) -> None:
+        """Store the outcome of a range test, as a driver does before the first round."""
+        self.recorder.journal(JournalFact(0, KIND, payload))
+        self.recorder.note("range-test", tell_outcome(payload, adopts=payload["adopted"]))
+        self.recorder.round_ended(0)
+        self.recorder.flush()
 
     def step(self) -> bool:
         """Play one round and store it; False once all trials have ended."""
@@ -72,10 +81,12 @@ class Race:
         self.recorder.flush()
         return True
 
-    def finish(self) -> None:
-        """Play to the end and let go of the job."""
+    def finish(self, verdict: bool = False) -> None:
+        """Play to the end and let go of the job, with or without what its driver says of the winner at the end."""
         while self.step():
             pass
+        if verdict and self.winner is not None:
+            self._crown(self.winner)
         self.recorder.close()
         self.leases.release(self.claim, JobState.SUCCEEDED, JobReason.TRIALS_DONE)
 
@@ -115,8 +126,22 @@ class Race:
         self.live.remove(runner)
         self._tell(runner, state, reason, error)
         if state in (TrialState.COMPLETED, TrialState.STOPPED) and runner.best < self.best:
-            self.best = runner.best
+            self.best, self.winner = runner.best, runner
             self.recorder.model(self._model(runner))
+
+    def _crown(self, runner: Runner) -> None:
+        """Tell of the winner how sure its score is, and an ensemble, as a driver does at the end of a job."""
+        fact = self._model(runner)
+        told = {"metric": "mean_squared_error", "level": 0.95, "score": 2818.0, "interval": [2500.0, 3100.0],
+                "corrected": 2900.0, "corrected_interval": [2400.0, 3500.0], "bias": 82.0,
+                "rivals": 25, "rows": 88, "resamples": 1000}  # fmt: skip
+        card = {**fact.card, "facts": {"confidence": told}}
+        self.recorder.model(replace(fact, card=card))
+        members = [
+            {"share": 0.75, "facts": {"trial": 3, "epoch": 9}},
+            {"share": 0.25, "facts": {"trial": 5, "epoch": 7}},
+        ]
+        self.recorder.model(replace(fact, origin="ensemble", objective=2700.0, card={**fact.card, "members": members}))
 
     def _model(self, runner: Runner) -> ModelFact:
         metrics = dict(zip(self.metrics, self._values(runner.best), strict=True))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -13,6 +14,8 @@ from search.trial import TrialReason, TrialState
 from service.queries.jobs import get_job
 from tests.browser import seed
 from tests.browser.conftest import Service
+from workers.body import RangeTest
+from workers.range_test import describe_outcome
 from workers.sink import TrialFact
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -38,6 +41,21 @@ def test_a_finished_job_shows_its_race_its_trials_and_its_best_model(open_page: 
     expect(best.get_by_role("link", name=re.compile("Download package"))).to_have_attribute(
         "href", re.compile(r"^/v1/models/m_\w+/download\?format=package$")
     )
+
+
+def test_the_winner_is_shown_with_how_sure_its_score_is_and_the_ensemble_beside_it(
+    open_page: OpenPage, service: Service
+) -> None:
+    job = seed.submit(service.database)
+    seed.start_race(service.database).finish(verdict=True)
+    best = open_page(f"/#/jobs/{job}").locator(".best-panel")
+    expect(best.locator(".confidence")).to_have_text("mean squared error 2818, 95 % 2500–3100, after selection 2900")
+    ensemble = best.locator(".ensemble")
+    expect(ensemble).to_contain_text("Ensemble of 2 networks")
+    expect(ensemble).to_contain_text("trial 3 75 %, trial 5 25 %")
+    expect(ensemble.locator(".metrics")).to_contain_text("mean squared error")
+    expect(ensemble.get_by_role("link", name=re.compile("Download package"))).to_be_visible()
+    expect(best.locator("p").first).to_contain_text("the leader")
 
 
 def test_the_best_model_predicts_a_row_of_the_form(open_page: OpenPage, service: Service) -> None:
@@ -134,6 +152,34 @@ def test_buttons_fit_the_state_and_reach_the_service(open_page: OpenPage, servic
     page.get_by_role("button", name="Cancel").click()
     expect(page.locator(".state-line")).to_contain_text("cancelled by you")
     expect(page.get_by_role("button", name="Cancel")).to_be_hidden()
+
+
+def test_a_range_test_is_drawn_with_what_it_suggests_as_soon_as_it_has_ended(
+    open_page: OpenPage, service: Service
+) -> None:
+    job = seed.submit(service.database, range_test={"adopt": True})
+    race = seed.start_race(service.database)
+    page = open_page(f"/#/jobs/{job}")
+    panel = page.locator(".range-panel")
+    expect(panel).to_contain_text("comes before the first trial")
+    rates = np.geomspace(1e-5, 10, 500)
+    losses = np.where(rates < 0.2, 0.5 + np.exp(-np.arange(500) / 80), np.inf)
+    race.test_range(describe_outcome(RangeTest(adopt=True), rates, losses, None))
+    expect(panel).to_contain_text(
+        re.compile(r"Suggested learning rate: 0\.019\d*\. The search goes by 0\.0019\d* to 0\.0\d+")
+    )
+    panel.scroll_into_view_if_needed()
+    expect(panel.locator(DRAWN)).to_have_count(2)
+    expect(panel.locator(".shapelayer path")).to_have_count(3)  # turn, suggestion, interval
+    expect(panel.locator(".annotation-text").first).to_contain_text("turn 0.19")
+
+
+def test_a_job_without_a_range_test_shows_no_panel_of_one(open_page: OpenPage, service: Service) -> None:
+    job = seed.submit(service.database)
+    seed.start_race(service.database).step()
+    page = open_page(f"/#/jobs/{job}")
+    expect(page.locator(".trials-panel tbody tr")).to_have_count(24)
+    expect(page.locator(".range-panel")).to_be_hidden()
 
 
 def test_hostile_names_stay_text(open_page: OpenPage, service: Service) -> None:

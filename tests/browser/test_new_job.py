@@ -42,9 +42,11 @@ def test_a_filled_form_becomes_a_job(open_page: OpenPage, service: Service) -> N
     page.get_by_label("learning_rate: high").fill("0.1")
     page.get_by_label("Algorithm", exact=True).select_option("random")
     page.get_by_label("Scheduler", exact=True).select_option("hyperband")
+    page.get_by_label("Range test").select_option(label="search within it")
     page.get_by_label("Trials", exact=True).fill("9")
     page.get_by_label("Epochs per trial").fill("9")
     expect(page.locator(".preview")).to_have_attribute("data-valid", "true")
+    expect(page.locator(".preview-result")).to_contain_text("1.00e-5 to 10 in 500 steps, then the search within")
     shown = json.loads(page.get_by_label("JSON body").inner_text())
     page.get_by_role("button", name="Start the race").click()
     expect(page).to_have_url(re.compile(r"#/jobs/j_\w+$"))
@@ -56,6 +58,7 @@ def test_a_filled_form_becomes_a_job(open_page: OpenPage, service: Service) -> N
         assert job.resolved_spec["fixed"]["optimizer"] == "sgd"
         assert job.resolved_spec["space"]["learning_rate"]["high"] == 0.1
         assert job.resolved_spec["scheduler"]["kind"] == "hyperband"
+        assert job.resolved_spec["range_test"]["adopt"] is True
 
 
 def test_problems_stand_at_the_fields_that_they_name(open_page: OpenPage) -> None:

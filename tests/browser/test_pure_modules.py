@@ -60,6 +60,28 @@ def test_the_leader_follows_the_objectives_direction(run: Run, maximize: bool, l
     assert run("state.js", script, [maximize, events]) == leader
 
 
+def test_an_ensemble_is_no_best_model_and_a_model_told_again_takes_its_place(run: Run) -> None:
+    def model(name: str, objective: float, origin: str = "trial", sha256: str = "a") -> dict[str, Any]:
+        return {
+            "id": 9,
+            "type": "model",
+            "data": {"id": name, "objective": objective, "origin": origin, "sha256": sha256},
+        }
+
+    events = [model("m1", 0.5), model("m2", 0.3), model("m3", 0.2, "ensemble"), model("m2", 0.3, sha256="b")]
+    script = "(() => {const r = m.createRace({}); m.applyEvents(r, a); "
+    script += "return [m.bestModel(r).id, m.bestModel(r).sha256, m.ensembleOf(r).id, r.models.length]})()"
+    assert run("state.js", script, events) == ["m2", "b", "m3", 3]
+
+
+def test_a_score_is_told_with_its_interval_and_without_the_luck_of_selection(run: Run) -> None:
+    told = {"score": 0.912, "level": 0.95, "interval": [0.89, 0.93], "corrected": 0.905}
+    assert run("format.js", "m.confidence(a)", told) == "0.912, 95 % 0.89–0.93, after selection 0.905"
+    unknown = {**told, "interval": None, "corrected": None}
+    assert run("format.js", "m.confidence(a)", unknown) == "0.912"
+    assert run("format.js", "m.confidence(a)", None) == ""
+
+
 def test_best_so_far_ignores_what_is_missing(run: Run) -> None:
     assert run("charts/history.js", "m.bestSoFar(a, false)", [None, 3, 5, None, 2]) == [None, 3, 3, 3, 2]
     assert run("charts/history.js", "m.bestSoFar(a, true)", [None, 3, 5, None, 2]) == [None, 3, 5, 5, 5]

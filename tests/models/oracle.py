@@ -40,6 +40,25 @@ class GivenDropout(nn.Module):
         return x * self.mask if self.training else x
 
 
+class Embedded(nn.Module):
+    """Replaces blocks of inputs by their products with tables, and lets the others pass."""
+
+    def __init__(self, blocks: tuple[tuple[int, int, int], ...], numbers: torch.Tensor) -> None:
+        super().__init__()
+        tables = numbers.split([n * size for _, n, size in blocks])
+        self.starts = [first for first, _, _ in blocks]
+        self.tables = nn.ParameterList(
+            nn.Parameter(table.view(n, size).clone()) for table, (_, n, size) in zip(tables, blocks, strict=True)
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        parts, place = [], 0
+        for start, table in zip(self.starts, self.tables, strict=True):
+            parts += [x[:, place:start], x[:, start : start + len(table)] @ table]
+            place = start + len(table)
+        return torch.cat([*parts, x[:, place:]], dim=1)
+
+
 def hash_numbers(keys: list[int], step: int, layer: int, n: int) -> np.ndarray:
     """The numbers behind n dropout decisions, in whole numbers of any length cut to 32 bits."""
 
@@ -62,7 +81,8 @@ class Twin:
     job_seed: int
 
     def __post_init__(self) -> None:
-        self.layout = Layout.of(self.hyper, self.data.x_train.shape[1], self.data.n_outputs)
+        embedding = self.data.embedding
+        self.layout = Layout.of(self.hyper, self.data.x_train.shape[1], self.data.n_outputs, embedding)
         flat = torch.from_numpy(self.layout.unpack(self.layout.draw(self.seed, self.hyper)))
         modules: list[nn.Module] = []
         for depth, (n_in, n_out) in enumerate(pairwise(self.layout.widths)):
@@ -70,16 +90,28 @@ class Twin:
             linear = nn.Linear(n_in, n_out, dtype=torch.float64)
             linear.weight.data, linear.bias.data = weight.view(n_in, n_out).T.clone(), bias.clone()
             modules.append(linear)
+            if depth < len(self.layout.widths) - 2 and self.hyper.normalisation == "batch":
+                linear.bias.requires_grad_(False)  # it is 0, as without a bias
             if depth < len(self.layout.widths) - 2:
-                modules += [ACTIVATIONS[self.hyper.activation](), GivenDropout()]
+                modules += [*self._norm(n_out), ACTIVATIONS[self.hyper.activation](), GivenDropout()]
+        if embedding:
+            modules.insert(0, Embedded(embedding.blocks, flat[len(flat) - embedding.n_numbers :]))
         self.net = nn.Sequential(*modules)
         self.optimizer = self._optimizer()
         self.schedulers = self._schedule()
         self.epoch = 0
 
+    def _norm(self, width: int) -> list[nn.Module]:
+        match self.hyper.normalisation:
+            case "batch":
+                return [nn.BatchNorm1d(width, dtype=torch.float64)]
+            case "layer":
+                return [nn.LayerNorm(width, dtype=torch.float64)]
+        return []
+
     def _optimizer(self) -> torch.optim.Optimizer:
         h, parameters = self.hyper, self.net.parameters()
-        rate, penalty = h.learning_rate, {"weight_decay": h.weight_decay}
+        rate, penalty = self._rate(), {"weight_decay": h.weight_decay}
         match h.optimizer:
             case "sgd":
                 return torch.optim.SGD(parameters, rate, momentum=h.momentum, nesterov=h.nesterov, **penalty)
@@ -89,6 +121,12 @@ class Twin:
                 return torch.optim.RMSprop(parameters, rate, alpha=h.beta2, eps=h.epsilon, **penalty)
         kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "nadam": torch.optim.NAdam}[h.optimizer]
         return kind(parameters, rate, (h.beta1, h.beta2), h.epsilon, **penalty)
+
+    def _rate(self) -> float:
+        """A batch twice as large as the one that the rate is meant for takes twice the rate."""
+        h = self.hyper
+        times = min(h.batch_size, len(self.data.x_train)) / h.rate_batch_size if h.rate_batch_size else 1
+        return h.learning_rate * times
 
     def _schedule(self) -> list[Any]:
         """What moves the learning rate after every step: torch's own schedulers."""
@@ -105,7 +143,7 @@ class Twin:
             case "exponential":
                 found.append(of.ExponentialLR(self.optimizer, h.decay_factor ** (1 / (h.decay_epochs * per_epoch))))
             case "one_cycle":
-                found.append(of.OneCycleLR(self.optimizer, h.learning_rate, total_steps=total))
+                found.append(of.OneCycleLR(self.optimizer, self._rate(), total_steps=total))
         if warm:
             found.append(of.LinearLR(self.optimizer, 1 / warm, 1.0, total_iters=int(warm) - 1))
         return found
@@ -133,6 +171,9 @@ class Twin:
         self.net.train()
         for step, start in enumerate(range(0, n, size)):
             rows = order[start : start + size]
+            for module in self.net:
+                if isinstance(module, nn.BatchNorm1d):
+                    module.train(len(rows) > 1)  # torch refuses one row: it goes by the running statistics
             if self.hyper.dropout:
                 self._drop(step, len(rows))
             else:
@@ -158,7 +199,8 @@ class Twin:
 
     def _regularise(self) -> None:
         for parameter in self.net.parameters():
-            parameter.grad += self.hyper.l1 * parameter.detach().sign()
+            if parameter.grad is not None:
+                parameter.grad += self.hyper.l1 * parameter.detach().sign()
         if self.hyper.gradient_clip:
             nn.utils.clip_grad_norm_(self.net.parameters(), self.hyper.gradient_clip)
 
@@ -172,4 +214,13 @@ class Twin:
         """All numbers in the order of a LaneState."""
         linear = [m for m in self.net if isinstance(m, nn.Linear)]
         parts = [p for m in linear for p in (m.weight.detach().numpy().T.ravel(), m.bias.detach().numpy())]
-        return np.concatenate(parts)
+        norms = [m for m in self.net if isinstance(m, nn.BatchNorm1d | nn.LayerNorm)]
+        parts += [p.detach().numpy() for m in norms for p in (m.weight, m.bias)]
+        tables = [table.detach().numpy().ravel() for m in self.net if isinstance(m, Embedded) for table in m.tables]
+        return np.concatenate([*parts, *tables])
+
+    def running(self) -> np.ndarray:
+        """Running means and variances in the order of a LaneState."""
+        norms = [m for m in self.net if isinstance(m, nn.BatchNorm1d)]
+        parts = [p.numpy() for m in norms for p in (m.running_mean, m.running_var) if p is not None]
+        return np.concatenate(parts) if parts else np.zeros(0)

@@ -12,6 +12,7 @@ from models.artifact import write_package
 from models.bundled import bundled_table
 from models.hyper import Hyperparameters
 from models.prepare import prepare
+from models.table import Table
 from search.trial import JobReason, JobState, TrialReason, TrialState
 from service.database import Database
 from service.leases import Leases
@@ -38,10 +39,10 @@ class Finished(NamedTuple):
     packages: dict[int, bytes]
 
 
-def build_package(resolved: ResolvedJob, seed: int) -> bytes:
+def build_package(resolved: ResolvedJob, seed: int, table: Table | None = None) -> bytes:
     """Draw a network for the job's data and write its package."""
     hyper = Hyperparameters(hidden_layers=1, units=8)
-    prepared = prepare(bundled_table(resolved.dataset), resolved.prepare_request())
+    prepared = prepare(table or bundled_table(resolved.dataset), resolved.prepare_request())
     draw = np.random.default_rng(seed)
     sizes = [prepared.preprocessor.n_inputs, 8, prepared.data.n_outputs]
     layers: Any = [
@@ -51,15 +52,18 @@ def build_package(resolved: ResolvedJob, seed: int) -> bytes:
     return write_package(layers, hyper, prepared, {"job": "a job"})
 
 
-def finish_job(database: Database, dataset: str = "iris") -> Finished:
-    """Submit a job and drive it by hand: five trials of two epochs each, models of the best two."""
-    job, _ = submit_job(database, {"dataset": dataset, "keep_models": 2, "budget": {"trials": 5}}, None)
+def finish_job(database: Database, dataset: str = "iris", table: Table | None = None, **body: Any) -> Finished:
+    """Submit a job and drive it by hand: five trials of two epochs each, models of the best two.
+
+    `table` is that of an uploaded dataset.
+    """
+    job, _ = submit_job(database, {"dataset": dataset, "keep_models": 2, "budget": {"trials": 5}, **body}, None)
     leases = Leases(database, 15)
     claim = leases.claim_next("r1")
     assert claim is not None
     assert claim.job_id == job.id
     resolved = ResolvedJob.model_validate(job.resolved_spec)
-    packages = {number: build_package(resolved, number) for number in (1, 4)}
+    packages = {number: build_package(resolved, number, table) for number in (1, 4)}
     with Recorder(database, claim) as recorder:
         for number, objective in enumerate(OBJECTIVES):
             recorder.segment(SegmentFact(number, 0, 0, None, 0, 0, {"learning_rate": 0.1 * (number + 1)}))

@@ -22,7 +22,9 @@ class Stored:
     segment_of: dict[tuple[int, int], int] = field(default_factory=dict)
     snapshots: dict[int, SnapshotFact] = field(default_factory=dict)
     models: dict[int, ModelFact] = field(default_factory=dict)
+    ensemble: ModelFact | None = None
     journal: list[JournalFact] = field(default_factory=list)
+    notes: list[tuple[str, str, int | None]] = field(default_factory=list)
     n_rounds: int = 0
 
     def copy(self) -> Stored:
@@ -38,7 +40,7 @@ class MemorySink:
         self._keep, self._sign = keep, -1 if maximize else 1
         self.stored, self._open = Stored(), Stored()
         self.n_told = 0
-        self.notes: list[tuple[str, str]] = []
+        self.notes: list[tuple[str, str]] = []  # all that were ever told, also by runs that were cut short
 
     def trial(self, fact: TrialFact) -> None:
         self.n_told += 1
@@ -65,7 +67,10 @@ class MemorySink:
         self._open.snapshots[fact.trial] = fact
 
     def model(self, fact: ModelFact) -> None:
-        self._open.models[fact.trial] = fact
+        if fact.origin == "ensemble":
+            self._open.ensemble = fact
+        else:
+            self._open.models[fact.trial] = fact
 
     def journal(self, fact: JournalFact) -> None:
         self._open.journal.append(fact)
@@ -75,11 +80,13 @@ class MemorySink:
 
     def note(self, code: str, message: str, trial: int | None = None) -> None:
         self.notes.append((code, message))
+        self._open.notes.append((code, message, trial))
 
     def round_ended(self, round_number: int) -> None:
         if round_number == self.lose_at:
             raise LeaseLost(f"cut at round {round_number}")
-        assert round_number == self._open.n_rounds + 1, f"round {round_number} came after {self._open.n_rounds}"
+        before = self._open.n_rounds
+        assert round_number == before + 1 or round_number == before == 0, f"round {round_number} came after {before}"
         self._open.n_rounds = round_number
         self.close()
 
@@ -120,13 +127,15 @@ class MemorySink:
             "segments": {key: _text(fact) for key, fact in sorted(stored.segments.items())},
             "reports": {key: _text(fact) for key, fact in sorted(stored.reports.items())},
             "segment_of": dict(sorted(stored.segment_of.items())),
-            "models": {
-                trial: (fact.epoch, fact.sequence, fact.objective, fact.metrics, fact.test_metrics, fact.package)
-                for trial, fact in sorted(stored.models.items())
-            },
+            "models": {trial: _told(fact) for trial, fact in sorted(stored.models.items())},
+            "ensemble": stored.ensemble and (stored.ensemble.trial, _told(stored.ensemble)),
             "journal": stored.journal,
             "rounds": stored.n_rounds,
         }
+
+
+def _told(fact: ModelFact) -> tuple[Any, ...]:
+    return fact.epoch, fact.sequence, fact.objective, fact.metrics, fact.test_metrics, fact.package
 
 
 def _text(fact: TrialFact | SegmentFact | LaneReport) -> str:

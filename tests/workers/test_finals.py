@@ -15,7 +15,8 @@ from models.lanes import LaneStart
 from models.pack import Pack
 from tests.workers.memory_sink import MemorySink
 from tests.workers.races import FrailSeat, Race, finished, pair_race
-from tests.workers.test_teams import KFOLD, every_job, schedulers, undisturbed
+from tests.workers.test_teams import ENCODED, KFOLD, every_job, schedulers, undisturbed
+from tests.workers.test_winners import NORMALISED
 from workers.lives import lane_seed
 from workers.sink import ModelFact
 
@@ -43,6 +44,8 @@ CASES: list[tuple[dict[str, Any], int | None, str]] = [
     ({"refit": True}, 1, "refit"),
     ({"repeats": 2}, 0, "trial"),
     ({**KFOLD, "refit": False}, 0, "trial"),
+    ({**KFOLD, "space": NORMALISED}, 3, "refit"),
+    ({**KFOLD, "space": ENCODED}, 3, "refit"),
 ]
 
 
@@ -110,7 +113,7 @@ def test_networks_that_cannot_be_trained_again_are_told_of() -> None:
     started = pair_race("random", "asha", **KFOLD)
     data = started.prepared.job_data
     one_row_twice = Fold(np.zeros(2, np.int64), data.folds[0].valid)
-    broken = replace(data, folds=[*data.folds[:3], one_row_twice], _kept={})
+    broken = replace(data, folds=[*data.folds[:3], one_row_twice])
     end, sink = finished(Race(started.job, replace(started.prepared, job_data=broken)))
     assert end.state == "succeeded"
     assert not sink.stored.models

@@ -52,6 +52,13 @@ class TestCosts:
         assert seconds(units=64) > seconds(units=32)
         assert seconds(hidden_layers=3) > seconds(hidden_layers=1)
 
+    def test_normalised_lanes_cost_more_and_stand_in_packs_of_their_own(self) -> None:
+        plain, batch, layer = (
+            load(WIDE.model_copy(update={"normalisation": kind}), STACKED) for kind in ("none", "batch", "layer")
+        )
+        assert batch.seconds > plain.seconds
+        assert len({plain.pack_key, batch.pack_key, layer.pack_key}) == 3
+
     def test_widths_that_are_padded_alike_cost_the_same_and_share_launches(self) -> None:
         loads = {load(Hyperparameters(units=units), STACKED) for units in (49, 60, 64)}
         assert len(loads) == 1

@@ -12,6 +12,7 @@ from tests.workers.memory_sink import MemorySink
 from tests.workers.races import RATE, TOO_LARGE, Race, Wish, finished, pair_race, race
 from workers.errors import ReplayMismatch, WorkerVersion
 from workers.local_seat import LocalSeat
+from workers.presets import PRESETS
 from workers.run import JobEnd
 
 # -- ends -------------------------------------------------------------------------------------------------------------
@@ -180,3 +181,13 @@ def test_a_small_job_needs_no_more_than_a_dataset_and_a_target() -> None:
     end, sink = finished(race(space={}, preset="default", fixed={}, budget={"trials": 2, "epochs_per_trial": 2}))
     assert end.reason == "trials_done"
     assert sink.stored.models
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_preset_leads_to_networks_that_beat_the_trivial_predictor(preset: str) -> None:
+    """The small table is a noisy line: whoever learns at all explains most of it."""
+    budget = {"trials": 4, "epochs_per_trial": 60}
+    started = race(space={}, preset=preset, fixed={}, budget=budget, objective="r2", scheduler={"kind": "fifo"})
+    end, sink = finished(started)
+    assert end.reason == "trials_done"
+    assert max(model.objective for model in sink.stored.models.values()) > 0.5

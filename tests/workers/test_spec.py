@@ -9,10 +9,10 @@ import pytest
 
 from models.bundled import bundled_table, bundled_target
 from models.lanes import Watch
-from models.scores import SCORES, scores_for
+from models.scores import DEFAULTS, SCORES
 from search.discovery import ALGORITHMS, SCHEDULERS
 from search.plugins import admit
-from tests.workers.spec_tables import resolve_job
+from tests.workers.spec_tables import N, resolve_job, table_of
 from workers.presets import PRESETS
 from workers.spec import ResolvedJob, preview, read_spec, resolve
 from workers.trainers import TRAINERS
@@ -98,6 +98,23 @@ def test_a_list_of_widths_may_be_fixed_or_chosen() -> None:
     assert TRAINERS["mlp"].build(chosen.decode({"units": 1}), chosen.fixed).widths == (30, 10)
 
 
+def test_shapes_and_normalisations_may_be_searched_where_there_are_layers_for_them() -> None:
+    job = resolve_job(
+        space={
+            "hidden_layers": {"type": "int", "low": 0, "high": 3},
+            "shape": {"type": "choice", "values": ["constant", "funnel"]},
+            "normalisation": {"type": "choice", "values": ["none", "batch", "layer"]},
+        }
+    )
+    encoded = {"hidden_layers": 3, "shape": 1, "normalisation": 2}
+    point = job.decode(encoded)
+    assert point == {"hidden_layers": 3, "shape": "funnel", "normalisation": "layer"}
+    assert TRAINERS["mlp"].build(point, job.fixed).widths == (64, 43, 22)
+    assert job.decode({**encoded, "hidden_layers": 1}) == {"hidden_layers": 1, "normalisation": "layer"}
+    assert job.decode({**encoded, "hidden_layers": 0}) == {"hidden_layers": 0}
+    assert not {"shape", "normalisation"} & set(job.mutable)
+
+
 def test_momentum_gains_the_condition_that_it_implies() -> None:
     job = resolve_job(
         space={
@@ -170,12 +187,28 @@ def test_a_grid_has_as_many_trials_as_points() -> None:
 
 @pytest.mark.parametrize("score", SCORES, ids=lambda score: score.name)
 def test_every_metric_is_an_objective_of_its_tasks_with_its_direction(score: Any) -> None:
-    targets = {"regression": "price", "binary": "shop", "multiclass": "town"}
-    for task in score.tasks:
-        job = resolve_job(target=targets[task], objective=score.name)
+    targets = {"regression": "rate", "binary": "shop", "multiclass": "town"}
+    table = table_of(rate=[0.5 + i for i in range(N)], shop=["x", "y"] * (N // 2), town=["a", "b", "c", "d"] * (N // 4))
+    for task in set(score.tasks) & set(targets):
+        job = resolve_job(table, target=targets[task], columns={}, objective=score.name)
         assert (job.objective.name, job.objective.maximize) == (score.name, score.maximize)
         assert job.metrics[0] == score.name
-        assert set(job.metrics) == {other.name for other in scores_for(task)}
+        assert set(job.metrics) == {score.name, *DEFAULTS[task]}
+
+
+def test_a_job_computes_its_objective_a_few_defaults_and_the_metrics_it_names() -> None:
+    assert resolve_job().metrics == [*DEFAULTS["regression"]]
+    assert resolve_job(metrics=[]).metrics == resolve_job(metrics=None).metrics == [*DEFAULTS["regression"]]
+    job = resolve_job(objective="r2", metrics=["max_error", "r2", "median_absolute_error"])
+    assert job.metrics == [
+        "r2",
+        "mean_squared_error",
+        "root_mean_squared_error",
+        "mean_absolute_error",
+        "max_error",
+        "median_absolute_error",
+    ]
+    assert preview(job)["metrics"] == job.metrics
 
 
 def test_one_objective_in_a_list_is_one_objective() -> None:
@@ -194,6 +227,8 @@ def test_one_objective_in_a_list_is_one_objective() -> None:
             "r2",
         ),
         ({"objective": "r2", "early_stopping": None}, Watch(0, True), None),
+        ({"early_stopping": {"metric": "max_error"}}, Watch(4, False), None),
+        ({"early_stopping": {"metric": "max_error"}, "metrics": ["explained_variance"]}, Watch(5, False), None),
     ],
 )
 def test_the_watched_metric_is_the_objective_unless_another_is_named(
@@ -219,6 +254,7 @@ def test_a_trial_has_a_lane_for_every_fold_and_repeat(body: dict[str, Any], lane
     told = preview(job)
     assert (told["trials"], told["lanes_per_trial"], told["lanes"]) == (7, lanes, 7 * lanes)
     assert job.refit == refit
+    assert (job.ensemble is None) == (job.contenders == 1) == (lanes > 1 or refit)
     assert ResolvedJob.model_validate_json(job.model_dump_json()) == job
 
 

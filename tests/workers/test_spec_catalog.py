@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 
 from models.hyper import Hyperparameters
-from models.scores import SCORES
+from models.scores import DEFAULTS, SCORES
 from search.discovery import ALGORITHMS, SCHEDULERS
 from workers.catalog import catalog
 from workers.presets import PRESETS
@@ -20,6 +20,17 @@ def test_the_catalog_is_json_and_names_everything_with_a_line() -> None:
     assert {entry["name"]: entry["target"] for entry in shown["datasets"]}["iris"] == "species"
     for section in ("algorithms", "schedulers", "trainers", "hyperparameters", "presets"):
         assert all(entry["about"].endswith(".") for entry in shown[section]), section
+
+
+def test_the_catalog_lists_the_metrics_of_each_task_and_which_are_computed_by_default() -> None:
+    shown = catalog()["metrics"]
+    assert set(shown) == {"regression", "binary", "multiclass", "multilabel"}
+    for task, entries in shown.items():
+        assert entries[0]["name"] == DEFAULTS[task][0]
+        assert {entry["name"] for entry in entries if entry["by_default"]} == set(DEFAULTS[task])
+        assert all(entry["about"].endswith(".") and len(entry["about"]) <= 120 for entry in entries)
+    needs = {entry["name"]: entry["needs"] for entries in shown.values() for entry in entries}
+    assert (needs["r2"], needs["f1"], needs["roc_auc"]) == (None, "labels", "ranking")
 
 
 def test_the_catalog_tells_which_pairs_are_refused_and_what_needs_what() -> None:

@@ -3,11 +3,13 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.workers.spec_tables import TABLE, refusal_of, table_of
+from models.table import Table
+from tests.workers.spec_tables import TABLE, N, refusal_of, resolve_job, table_of
 from workers.spec import JobSpec, ResolvedJob, SpecError, preview, read_spec, resolve
 from workers.trainers import TRAINERS
 
@@ -48,6 +50,50 @@ REFUSED: list[tuple[dict[str, Any], str, str, str]] = [
     ({"budget": {"trials": 10**9}}, "invalid-request", "budget.trials", "100000; got 1000000000"),
     ({"budget": {"epochs_per_trial": 0}}, "invalid-request", "budget.epochs_per_trial", "got 0"),
     ({"seed": -1}, "invalid-request", "seed", "got -1"),
+    ({"range_test": {"low": 0}}, "invalid-request", "range_test.low", "greater than 0"),
+    ({"range_test": {"high": 101}}, "invalid-request", "range_test.high", "100; got 101"),
+    ({"range_test": {"steps": 19}}, "invalid-request", "range_test.steps", "20; got 19"),
+    ({"range_test": {"lanes": 0}}, "invalid-request", "range_test.lanes", "got 0"),
+    ({"range_test": {"adapt": True}}, "invalid-request", "range_test.adapt", "no such field"),
+    ({"range_test": {"low": 0.1, "high": 0.1}}, "invalid-request", "range_test.low", "low must be below high"),
+    (
+        {"range_test": {"adopt": True}, "fixed": {"learning_rate": 0.1}},
+        "invalid-request",
+        "range_test.adopt",
+        "no float parameter of the space",
+    ),
+    (
+        {"range_test": {"adopt": True}, "space": {"learning_rate": {"type": "choice", "values": [0.1, 0.2]}}},
+        "invalid-request",
+        "range_test.adopt",
+        "no float parameter of the space",
+    ),
+    (
+        {"range_test": {"adopt": True}, "space": {"learning_rate": {**RATE, "log": False, "step": 1e-3}}},
+        "invalid-request",
+        "range_test.adopt",
+        "has a step",
+    ),
+    (
+        {
+            "range_test": {"adopt": True},
+            "space": {
+                "learning_rate": RATE,
+                "dropout": {"type": "float", "low": 0, "high": 0.5, "when": {"learning_rate": {"ge": 0.05}}},
+            },
+        },
+        "invalid-request",
+        "range_test.adopt",
+        "conditions of dropout speak of learning_rate",
+    ),
+    ({"contenders": 0}, "invalid-request", "contenders", "got 0"),
+    ({"contenders": 1}, "invalid-request", "contenders", "set ensemble to null"),
+    ({"ensemble": {"size": 0}}, "invalid-request", "ensemble.size", "got 0"),
+    ({"ensemble": {"size": 1}}, "invalid-request", "ensemble.size", "got 1"),
+    ({"ensemble": {"size": 3, "start": 4}}, "invalid-request", "ensemble.start", "at most size, 3"),
+    ({"ensemble": {"bags": 101}}, "invalid-request", "ensemble.bags", "100"),
+    ({"ensemble": {"members": 3}}, "invalid-request", "ensemble.members", "no such field"),
+    ({"ensemble": True}, "invalid-request", "ensemble", "got True"),
     (
         {"space": {"learning_rate": {"type": "float", "low": 1e-3}}},
         "invalid-request",
@@ -104,6 +150,49 @@ REFUSED: list[tuple[dict[str, Any], str, str, str]] = [
         "space.units",
         "always 0",
     ),
+    (
+        {"fixed": {"units": [8, 16], "shape": "funnel"}, "space": {"learning_rate": RATE}},
+        "invalid-space",
+        "fixed.shape",
+        "a funnel cannot be wider at its end, as with units [8, 16]",
+    ),
+    (
+        {"fixed": {"units": [16, 8]}, "space": {"shape": {"type": "choice", "values": ["constant", "triangle"]}}},
+        "invalid-space",
+        "space.shape.values.1",
+        "can only be constant, not triangle",
+    ),
+    (
+        {"fixed": {"shape": "long_funnel"}, "space": {"units": {"type": "choice", "values": [64, [32, 64]]}}},
+        "invalid-space",
+        "fixed.shape",
+        "a long_funnel cannot be wider at its end, as with units [32, 64]",
+    ),
+    (
+        {
+            "space": {
+                "units": {"type": "int", "low": 8, "high": 64, "per_layer": True},
+                "shape": {"type": "choice", "values": ["constant", "funnel"]},
+            }
+        },
+        "invalid-space",
+        "space.shape.values.1",
+        "a funnel that is wider at its end could be drawn",
+    ),
+    ({"fixed": {"shape": "brick"}}, "invalid-space", "fixed.shape", "'constant', 'funnel', 'triangle'"),
+    ({"fixed": {"normalisation": "group"}}, "invalid-space", "fixed.normalisation", "'none', 'batch' or 'layer'"),
+    (
+        {"fixed": {"hidden_layers": 0}, "space": {"normalisation": {"type": "choice", "values": ["none", "batch"]}}},
+        "invalid-space",
+        "space.normalisation.when.hidden_layers",
+        "0",
+    ),
+    (
+        {"fixed": {"hidden_layers": 1}, "space": {"shape": {"type": "choice", "values": ["constant", "funnel"]}}},
+        "invalid-space",
+        "space.shape.when.hidden_layers",
+        "1",
+    ),
     ({"space": {}}, "invalid-space", "space", "nothing varies"),
     ({"preset": "defualt"}, "invalid-space", "preset", "did you mean default"),
     ({"algorithm": {"kind": "grid"}}, "invalid-space", "space.learning_rate.step", "grid"),
@@ -123,6 +212,21 @@ REFUSED: list[tuple[dict[str, Any], str, str, str]] = [
     ({"objective": "accuracy"}, "invalid-request", "objective", "allowed: mean_squared_error"),
     ({"objective": "roc_auc", "target": "town"}, "invalid-request", "objective", "of multiclass"),
     ({"objective": "mse"}, "invalid-request", "objective", "'mse' is no metric"),
+    ({"objective": "neg_mean_squared_eror"}, "invalid-request", "objective", "did you mean mean_squared_error?"),
+    (
+        {"objective": "mean_gamma_deviance"},
+        "invalid-data",
+        "objective",
+        "needs targets above 0; 'price' goes down to 0",
+    ),
+    ({"objective": "max_error", "target": ["price", "stars"]}, "invalid-data", "objective", "takes one target, 2 were"),
+    ({"metrics": ["r2", "mse"]}, "invalid-request", "metrics.1", "'mse' is no metric of regression"),
+    ({"metrics": ["f1"]}, "invalid-request", "metrics.0", "of regression; allowed: mean_squared_error"),
+    ({"metrics": ["f1"], "target": "town"}, "invalid-request", "metrics.0", "of multiclass; allowed: log_loss"),
+    ({"metrics": ["max_error", "r2", "max_error"]}, "invalid-request", "metrics.2", "'max_error' is named twice"),
+    ({"metrics": ["mean_gamma_deviance"]}, "invalid-data", "metrics.0", "needs targets above 0"),
+    ({"metrics": [3]}, "invalid-request", "metrics.0", "string"),
+    ({"metrics": "r2"}, "invalid-request", "metrics", "list"),
     ({"target": "prize"}, "invalid-data", "target", "did you mean 'price'"),
     ({"target": None}, "invalid-data", "target", "name the column"),
     ({"target": ["price", "price"]}, "invalid-data", "target", "twice"),
@@ -148,6 +252,30 @@ REFUSED: list[tuple[dict[str, Any], str, str, str]] = [
         "invalid-data",
         "columns.kinds",
         "no column 'gone'",
+    ),
+    ({"fixed": {"numeric_scaling": "minmax"}}, "invalid-space", "fixed.numeric_scaling", "'robust_smooth'"),
+    ({"fixed": {"numeric_clip": -1}}, "invalid-space", "fixed.numeric_clip", "greater than or equal to 0"),
+    ({"fixed": {"embedding_bins": 1}}, "invalid-space", "fixed.embedding_bins", "greater than or equal to 2"),
+    ({"fixed": {"frequency_scale": 0}}, "invalid-space", "fixed.frequency_scale", "greater than 0"),
+    ({"fixed": {"categorical_encoding": "target"}}, "invalid-space", "fixed.categorical_encoding", "'embedding'"),
+    (
+        {"space": {"embedding_size": {"type": "int", "low": 2, "high": 9}}},
+        "invalid-space",
+        "space.embedding_size.when.categorical_encoding",
+        "one_hot",
+    ),
+    ({"fixed": {"max_categories": 0}}, "invalid-space", "fixed.max_categories", "greater than or equal to 1"),
+    (
+        {"space": {"embedding_bins": {"type": "int", "low": 4, "high": 64}}},
+        "invalid-space",
+        "space.embedding_bins.when.numeric_embedding",
+        "none",
+    ),
+    (
+        {"space": {"missing": {"type": "choice", "values": ["mean", "mode"]}}},
+        "invalid-space",
+        "space.missing.values.1",
+        "'median'",
     ),
     ({"split": marked("test", "prt", "test")}, "invalid-data", "split.test.column", "did you mean 'part'"),
     ({"split": marked("test", "part", "tset")}, "invalid-data", "split.test.values", "'train'"),
@@ -214,6 +342,10 @@ REFUSED: list[tuple[dict[str, Any], str, str, str]] = [
         "validation rows already",
     ),
     ({"early_stopping": {"metric": "accuracy"}}, "invalid-request", "early_stopping.metric", "allowed: mean_squared"),
+    ({"early_stopping": {"metric": "max_eror"}}, "invalid-request", "early_stopping.metric", "did you mean max_error?"),
+    ({"early_stopping": {"metric": "mean_gamma_deviance"}}, "invalid-data", "early_stopping.metric", "above 0"),
+    ({**by_group("town"), "ensemble": {}, "refit": True}, "not-yet", "ensemble", "refit; allowed: null"),
+    ({"repeats": 2, "ensemble": {"size": 5}}, "not-yet", "ensemble", "repeats"),
     ({"early_stopping": {"min_delta": -1}}, "invalid-request", "early_stopping.min_delta", "greater than or equal"),
     ({"objective": ["r2", "mean_squared_error"]}, "not-yet", "objective", "one objective"),
     ({"task": "multilabel"}, "not-yet", "task", "multilabel"),
@@ -231,6 +363,28 @@ def test_a_bad_job_is_refused_by_field_with_what_is_allowed(
     assert path in problems, problems
     assert words in problems[path]
     assert given_code == code
+
+
+def test_a_metric_is_refused_for_targets_below_what_it_is_defined_for() -> None:
+    table = table_of(x=[float(i) for i in range(N)], y=[i * 0.5 - 1 for i in range(N)])
+    for metric, words in (
+        ("mean_poisson_deviance", "needs targets of at least 0; 'y' goes down to -1"),
+        ("mean_squared_log_error", "needs targets above -1; 'y' goes down to -1"),
+    ):
+        _, problems = refusal_of(table, target="y", columns={}, metrics=[metric])
+        assert words in problems["metrics.0"]
+    table = table_of(x=[float(i) for i in range(N)], y=[i * 0.5 for i in range(N)])
+    assert resolve_job(table, target="y", columns={}, metrics=["mean_poisson_deviance"]).task == "regression"
+
+
+def test_a_column_of_dates_orders_rows_and_a_gap_in_it_is_refused() -> None:
+    days = [np.datetime64("2024-01-01", "us") + i for i in range(N)]
+    table = Table({"day": np.array(days), "y": np.arange(N) * 0.5, "x": np.arange(N) % 7.0}).schema
+    assert resolve_job(table, target="y", columns={}, **in_time("day")).rows.validation == 16
+    days[3] = np.datetime64("NaT")
+    table = Table({"day": np.array(days), "y": np.arange(N) * 0.5, "x": np.arange(N) % 7.0}).schema
+    _, problems = refusal_of(table, target="y", columns={}, **in_time("day"))
+    assert "'day' has no value in 1 rows" in problems["split.validation.column"]
 
 
 def test_two_rows_of_data_are_too_few() -> None:
@@ -265,11 +419,15 @@ def test_a_body_that_is_no_job_is_refused(body: Any) -> None:
 
 
 NUMBERS = st.one_of(st.integers(-2, 5), st.sampled_from([0.0, 0.5, 1e-3, 100.0, 10**9, 10**400, math.nan, math.inf]))
-WORDS = st.sampled_from(["units", "units.1", "hidden_layers", "price", "kind", "type", "float", "", "grid", "sgd"])
+WORDS = st.sampled_from(
+    ["units", "units.1", "hidden_layers", "funnel", "price", "kind", "type", "float", "", "grid", "sgd"]
+)
 LEAVES = st.one_of(st.none(), st.booleans(), NUMBERS, WORDS)
 JSON = st.recursive(LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=3))
 CONDITION = st.one_of(LEAVES, st.lists(LEAVES), st.dictionaries(st.sampled_from(["eq", "ge", "lt", "in"]), NUMBERS))
-NAMES = st.sampled_from(["units", "hidden_layers", "learning_rate", "dropout", "momentum", "optimizer", "activation"])
+NAMES = st.sampled_from(
+    ["units", "hidden_layers", "learning_rate", "dropout", "momentum", "optimizer", "activation", "shape"]
+)
 WHEN = st.dictionaries(NAMES, CONDITION, max_size=2)
 RANGES = st.fixed_dictionaries(
     {"type": st.sampled_from(["float", "int"]), "low": NUMBERS, "high": NUMBERS},
@@ -302,6 +460,7 @@ NEARLY_RIGHT: dict[str, st.SearchStrategy[Any]] = {
     "parallelism": st.integers(0, 100),
     "task": st.sampled_from(["auto", "regression", "binary", "multiclass"]),
     "objective": st.sampled_from(["r2", "log_loss", "accuracy", "nonsense"]),
+    "metrics": st.lists(st.sampled_from(["r2", "f1", "max_error", "mean_poisson_deviance", "nonsense"]), max_size=3),
     "preset": st.sampled_from([None, "default", "nonsense"]),
     "split": st.fixed_dictionaries(
         {"validation": VALIDATION},

@@ -18,6 +18,7 @@ from search.trial import TrialReason, TrialState
 from tests.workers.memory_sink import MemorySink
 from tests.workers.races import RATE, TOO_LARGE, FrailSeat, Race, finished, pair_race, race
 from tests.workers.test_fleet import kill
+from tests.workers.test_winners import NORMALISED
 from workers.errors import LeaseLost
 from workers.fleet import Fleet, JobContext
 from workers.lives import lane_seed
@@ -167,6 +168,11 @@ def test_repeats_have_seeds_of_their_own_and_the_first_that_of_its_trial() -> No
 
 # -- whole jobs -------------------------------------------------------------------------------------------------------
 
+ENCODED = {
+    **RATE,
+    "numeric_scaling": {"type": "choice", "values": ["standard", "quantile"]},
+    "numeric_embedding": {"type": "choice", "values": ["none", "piecewise_linear"]},
+}
 JOBS: dict[str, dict[str, Any]] = {
     "kfold": KFOLD,
     "repeats": {"repeats": 2},
@@ -176,6 +182,8 @@ JOBS: dict[str, dict[str, Any]] = {
         "early_stopping": {"patience": 2, "metric": "r2", "min_delta": 0.01},
     },
     "refit": {"refit": True, "early_stopping": {"patience": 3, "metric": "mean_absolute_error"}},
+    "normalised": {**KFOLD, "space": NORMALISED, "metrics": ["max_error"], "early_stopping": {"metric": "max_error"}},
+    "encoded": {**KFOLD, "space": ENCODED, "range_test": {"steps": 50, "adopt": True}},
 }
 every_job = pytest.mark.parametrize("name", JOBS)
 schedulers = pytest.mark.parametrize("scheduler", ["asha", "pbt", "hyperband"])

@@ -14,6 +14,10 @@ from tests.workers.races import Race, pair_race, race
 from workers.local_seat import LocalSeat
 
 SCHEDULERS = ["fifo", "asha", "hyperband", "pbt"]
+NORMALISED = {
+    "learning_rate": {"type": "float", "low": 1e-3, "high": 0.3, "log": True},
+    "normalisation": {"type": "choice", "values": ["batch", "layer"]},
+}
 
 
 def finished(started: Race, *seats: LocalSeat) -> MemorySink:
@@ -41,20 +45,37 @@ def test_the_best_of_those_that_compete_are_stored(scheduler: str, keep: int) ->
 
 
 @pytest.mark.parametrize("scheduler", SCHEDULERS)
-def test_a_stored_network_scores_what_its_best_epoch_scored(scheduler: str) -> None:
-    started = pair_race("random", scheduler)
-    data = started.prepared.data
-    truth = data.y_valid * data.target_scale + data.target_mean
+@pytest.mark.parametrize("more", [{}, {"space": NORMALISED}], ids=["plain", "normalised"])
+def test_a_stored_network_scores_what_its_best_epoch_scored(scheduler: str, more: dict[str, Any]) -> None:
+    started = pair_race("random", scheduler, **more)
+    data = started.prepared.job_data
+    valid = data.folds[0].valid
+    columns = data.part(valid)
     for fact in finished(started).stored.models.values():
         predictor = Predictor.from_package(fact.package)
-        scored = predictor.evaluate(data.x_valid, truth, started.job.metrics)
+        scored = predictor.evaluate(columns, data.labels[valid], started.job.metrics)
         assert math.isclose(scored["mean_squared_error"], fact.objective, rel_tol=1e-5)
         assert math.isclose(scored["r2"], fact.metrics["r2"], rel_tol=1e-4)
 
 
+def test_metrics_that_a_job_names_are_scored_on_validation_and_test_rows() -> None:
+    started = race(algorithm={"kind": "random"}, metrics=["median_absolute_error", "max_error"], objective="max_error")
+    data, job = started.prepared.job_data, started.job
+    valid = data.folds[0].valid
+    models = finished(started).stored.models.values()
+    assert models
+    for fact in models:
+        assert fact.objective == fact.metrics["max_error"]
+        assert fact.test_metrics is not None
+        assert list(fact.metrics) == list(fact.test_metrics) == job.metrics
+        scored = Predictor.from_package(fact.package).evaluate(data.part(valid), data.labels[valid], job.metrics)
+        assert scored == pytest.approx(dict(fact.metrics), rel=1e-4)
+
+
 @pytest.mark.parametrize("scheduler", SCHEDULERS)
-def test_weights_that_were_remade_equal_those_that_were_kept(scheduler: str) -> None:
-    started = pair_race("random", scheduler)
+@pytest.mark.parametrize("more", [{}, {"space": NORMALISED}], ids=["plain", "normalised"])
+def test_weights_that_were_remade_equal_those_that_were_kept(scheduler: str, more: dict[str, Any]) -> None:
+    started = pair_race("random", scheduler, **more)
     kept, remade = finished(started), finished(started, Miser("seat-0"))
     assert remade.rows()["models"] == kept.rows()["models"]
 

@@ -44,6 +44,10 @@ class Trainer(ABC):
         """Refuse values that fit each hyperparameter but not each other."""
         return []
 
+    def notes(self, hyper: Any) -> list[tuple[str, str]]:
+        """List what a user should hear of a trial with fresh weights that is no error, as (code, message)."""
+        return []
+
     @property
     def names(self) -> list[str]:
         """The hyperparameters by name."""

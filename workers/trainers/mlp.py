@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from models.hyper import Hyperparameters
 from models.lanes import Task
 from models.scores import scores_for
+from models.shapes import shape_problem
 from search.parameters import ChoiceParameter
 from search.problems import FieldProblem
 from search.space import Space
@@ -29,17 +30,29 @@ class MlpTrainer(Trainer):
         return tuple(score.name for score in scores_for(task))
 
     def joint_problems(self, space: Space, fixed: Mapping[str, Any]) -> list[FieldProblem]:
-        """Refuse lists of widths that do not reach as many layers as there can be."""
+        """Refuse lists of widths that do not reach as many layers as there can be, or that a shape would bend."""
         most = space.most("hidden_layers", fixed)
-        given = [("fixed.units", fixed.get("units"))]
-        if isinstance(units := space.parameters.get("units"), ChoiceParameter):
-            given += [(f"space.units.values.{place}", value) for place, value in enumerate(units.values)]
-        return [
+        lists = [(path, widths) for path, widths in _values("units", space, fixed) if isinstance(widths, list | tuple)]
+        found = [
             FieldProblem(path, f"{widths} names {len(widths)} widths, but there can be {most} hidden layers")
-            for path, widths in given
-            if isinstance(widths, list | tuple)
-            and (len(widths) < most or len(widths) > most == fixed.get("hidden_layers"))
+            for path, widths in lists
+            if len(widths) < most or len(widths) > most == fixed.get("hidden_layers")
         ]
+        by_layer = [None] if getattr(space.parameters.get("units"), "per_layer", False) else []
+        for path, shape in _values("shape", space, fixed):
+            problems = (shape_problem(str(shape), units) for units in (*(widths for _, widths in lists), *by_layer))
+            found += [FieldProblem(path, problem) for problem in problems if problem]
+        return found
+
+    def notes(self, hyper: Hyperparameters) -> list[tuple[str, str]]:
+        """Tell of first weights that leave all units of a layer alike."""
+        if hyper.initialisation != "zeros" or not hyper.hidden_layers:
+            return []
+        message = (
+            "initialisation zeros: the units of a hidden layer start alike and get equal gradients, so that they stay"
+            " alike, and nothing in the weights breaks the symmetry; any other initialisation does"
+        )
+        return [("broken-symmetry", message)]
 
     def build(self, point: Mapping[str, Any], fixed: Mapping[str, Any]) -> Hyperparameters:
         """Turn a point and what is fixed into hyperparameters; units.1, units.2, ... become one tuple."""
@@ -50,3 +63,11 @@ class MlpTrainer(Trainer):
         elif isinstance(values.get("units"), list):
             values["units"] = tuple(values["units"])
         return Hyperparameters.model_validate(values)
+
+
+def _values(name: str, space: Space, fixed: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """List the values that a hyperparameter is fixed at or chosen from, with their paths."""
+    parameter = space.parameters.get(name)
+    if isinstance(parameter, ChoiceParameter):
+        return [(f"space.{name}.values.{place}", value) for place, value in enumerate(parameter.values)]
+    return [(f"fixed.{name}", fixed[name])] if name in fixed else []

@@ -40,6 +40,7 @@ function randomKey() {
 export const api = {
   jobs: (cursor = null) => request("GET", `/v1/jobs?limit=50${cursor ? `&cursor=${part(cursor)}` : ""}`),
   job: (id) => request("GET", `/v1/jobs/${part(id)}`),
+  rangeTest: (id) => request("GET", `/v1/jobs/${part(id)}/range-test`),
   act: (id, verb) => request("POST", `/v1/jobs/${part(id)}/${verb}`, { headers: key() }),
   submit: (body) => request("POST", "/v1/jobs", { body, headers: key() }),
   preview: (body, signal) => request("POST", "/v1/jobs/preview", { body, signal }),

@@ -55,6 +55,7 @@ export function buildBody(draft) {
     task: draft.task === "auto" ? null : draft.task,
     preset: draft.preset,
     objective: draft.objective,
+    range_test: draft.range_test,
     seed: draft.seed,
   });
   if (draft.exclude.length) body.columns = { exclude: draft.exclude };

@@ -68,7 +68,7 @@ const HANDLERS = {
     return ["curves", "trials"];
   },
   model(race, data) {
-    if (!race.models.some((model) => model.id === data.id)) race.models.push(data);
+    race.models = [...race.models.filter((model) => model.id !== data.id), data];
     return ["models"];
   },
   note(race, data, id) {
@@ -114,10 +114,15 @@ export function leaderOf(race) {
   return leader;
 }
 
-/** The best model that has been announced, or null. */
+/** The average of several networks, once there is one, or null. */
+export function ensembleOf(race) {
+  return race.models.find((model) => model.origin === "ensemble") ?? null;
+}
+
+/** The best model of a trial that has been announced, or null. */
 export function bestModel(race) {
   const maximize = maximizes(race);
-  return race.models.reduce((best, model) =>
+  return race.models.filter((model) => model.origin !== "ensemble").reduce((best, model) =>
     best === null || (maximize ? model.objective > best.objective : model.objective < best.objective) ? model : best, null);
 }
 

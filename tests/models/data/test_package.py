@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import io
 import itertools
 import json
@@ -9,14 +10,16 @@ import math
 import subprocess
 import sys
 import zipfile
+from datetime import UTC, datetime
 from pathlib import Path
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 import pytest
 import safetensors.numpy
 
-from models.artifact import PackageError, PredictError, Predictor, write_package
+from models.artifact import Member, PackageError, PredictError, Predictor, write_ensemble, write_package
 from models.data import read_table
 from models.hyper import Hyperparameters
 from models.lanes import Layers, Task
@@ -24,15 +27,15 @@ from models.prepare import Prepared, PrepareRequest, prepare
 from models.schema import FractionPart, Holdout
 from models.table import Table
 
-KINDS = {"age": "numeric", "city": "categorical", "flag": "boolean"}
+KINDS = {"age": "numeric", "city": "categorical", "flag": "boolean", "day": "date"}
 ROWS: list[dict[str, Any]] = [
-    {"age": 31, "city": "Oslo", "flag": True},
-    {"age": None, "city": None, "flag": False},
-    {"age": -2.5, "city": "nowhere", "flag": None},
+    {"age": 31, "city": "Oslo", "flag": True, "day": "2020-02-29"},
+    {"age": None, "city": None, "flag": False, "day": None},
+    {"age": -2.5, "city": "nowhere", "flag": None, "day": "2020-12-31T23:30:00.5-02:00"},
 ]
 
 
-def make_prepared(task: Task = "regression") -> Prepared:
+def make_prepared(task: Task = "regression", **encoding: Any) -> Prepared:
     rng = np.random.default_rng(1)
     age = rng.normal(40, 10, 60)
     city = rng.choice(["Oslo", "Rome", "Bonn"], 60).astype(object)
@@ -42,37 +45,88 @@ def make_prepared(task: Task = "regression") -> Prepared:
         "binary": {"rent": np.where(age > 40, "high", "low").astype(object)},
         "multiclass": {"rent": np.digitize(age, [35, 45]).astype(np.float64)},
     }[task]
-    table = Table({"age": np.where(np.arange(60) % 7 == 0, np.nan, age), "city": city, "flag": flag, **targets})
-    city[::5] = None
-    return prepare(table, PrepareRequest(KINDS, list(targets), task, FractionPart(), Holdout()))
+    day = np.datetime64("2019-11-30", "us") + rng.integers(0, 500 * 86_400, 60).astype("timedelta64[s]")
+    age_given = np.where(np.arange(60) % 7 == 0, np.nan, age)
+    table = Table({"age": age_given, "city": city, "flag": flag, "day": day, **targets})
+    city[::5], day[::4] = None, np.datetime64("NaT")
+    hyper = Hyperparameters(**encoding)
+    return prepare(table, PrepareRequest(KINDS, list(targets), task, FractionPart(), Holdout(), hyper=hyper))
 
 
-def make_layers(prepared: Prepared, widths: tuple[int, ...]) -> Layers:
+def make_layers(prepared: Prepared, widths: tuple[int, ...], normalisation: str = "none") -> Layers:
+    """Draw layers as a pack hands them out: batch normalisation is part of them, layer normalisation is not."""
     rng = np.random.default_rng(2)
     sizes = [prepared.preprocessor.n_inputs, *widths, prepared.data.n_outputs]
-    pairs = itertools.pairwise(sizes)
-    return [(rng.normal(size=pair).astype("f4"), rng.normal(size=pair[1]).astype("f4")) for pair in pairs]
+    layers: Layers = []
+    for place, pair in enumerate(itertools.pairwise(sizes)):
+        n_vectors = 3 if normalisation == "layer" and place < len(widths) else 1
+        vectors = [rng.normal(size=pair[1]).astype("f4") for _ in range(n_vectors)]
+        layers.append((rng.normal(size=pair).astype("f4"), *vectors))
+    return layers
 
 
 def make_package(task: Task = "regression", widths: tuple[int, ...] = (6, 5), **more: Any) -> bytes:
-    prepared = make_prepared(task)
+    prepared = make_prepared(task, **more)
     hyper = Hyperparameters(hidden_layers=len(widths), units=widths or 1, **more)
-    return write_package(make_layers(prepared, widths), hyper, prepared, {"metrics": {"r2": 0.5, "bad": math.nan}})
+    layers = make_layers(prepared, widths, hyper.normalisation)
+    return write_package(layers, hyper, prepared, {"metrics": {"r2": 0.5, "bad": math.nan}})
 
 
 def encode(features: list[dict[str, Any]], row: dict[str, Any]) -> list[float]:
-    numbers = []
+    numbers: list[float] = []
     for feature in features:
         value = row[feature["name"]]
         if feature["kind"] == "numeric":
-            filled = feature["median"] if value is None else value
-            numbers.append((filled - feature["mean"]) / feature["scale"] if feature["scale"] else 0.0)
+            numbers += encode_number(feature, value)
+        elif feature["kind"] == "date":
+            numbers += encode_date(feature, value)
         else:
             text = {True: "true", False: "false"}[value] if isinstance(value, bool) else value
             numbers += [float(text == category) for category in feature["categories"]]
         if feature["indicator"]:
             numbers.append(float(value is None))
     return numbers
+
+
+def encode_number(card: dict[str, Any], value: float | None) -> list[float]:
+    x = card["fill"] if value is None else value
+    s = 0.0
+    if card["scale"]:
+        s = spread(card["quantiles"], x) if card["quantiles"] else (x - card["center"]) / card["scale"]
+        s = s / math.sqrt(1 + (s / 3) ** 2) if card["smooth"] else s
+        s = min(max(s, -card["clip"]), card["clip"]) if card["clip"] else s
+    if card["frequencies"]:
+        return [f(2 * math.pi * c * s) for f in (math.sin, math.cos) for c in card["frequencies"]]
+    pieces = [(s - left) / (right - left) for left, right in itertools.pairwise(card["edges"])]
+    pieces = [piece if i == 0 else max(piece, 0.0) for i, piece in enumerate(pieces)]
+    return [piece if i == len(pieces) - 1 else min(piece, 1.0) for i, piece in enumerate(pieces)] or [s]
+
+
+def spread(q: list[float], x: float) -> float:
+    least, last = 1e-7 - 2**-52, len(q) - 1
+    if x < q[0] + 1e-7 or x > q[-1] - 1e-7:
+        p = 0.0 if x < q[0] + 1e-7 else 1.0
+    else:
+        below, above = bisect.bisect_right(q, x) - 1, bisect.bisect_left(q, x)
+        inside = (x - q[below]) / (q[above] - q[below]) if above > below else 0.0
+        p = (below + inside) / last if above > below else (below + above) / 2 / last
+    return NormalDist().inv_cdf(min(max(p, least), 1 - least))
+
+
+def encode_date(card: dict[str, Any], text: str | None) -> list[float]:
+    if text is None:
+        return encode_number(card["trend"], None) + [0.0] * 2 * len(card["cycles"])
+    date = datetime.fromisoformat(text)
+    date = date.astimezone(UTC) if date.tzinfo else date.replace(tzinfo=UTC)
+    seconds = (date - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds()
+    places = {
+        "month": (date.month - 1) / 12,
+        "weekday": date.weekday() / 7,
+        "day_of_year": (date - datetime(date.year, 1, 1, tzinfo=UTC)).days / 366,
+        "hour": seconds % 86400 / 86400,
+    }
+    angles = [2 * math.pi * places[cycle] for cycle in card["cycles"]]
+    return encode_number(card["trend"], seconds / 86400) + [f(a) for a in angles for f in (math.sin, math.cos)]
 
 
 ACTIVATIONS = {
@@ -90,15 +144,32 @@ ACTIVATIONS = {
 }
 
 
-def predict_by_hand(package: bytes, row: dict[str, Any]) -> list[float]:
+def opened(package: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
     with zipfile.ZipFile(io.BytesIO(package)) as archive:
         card = json.loads(archive.read("card.json"))
-        tensors = safetensors.numpy.load(archive.read("model.safetensors"))
+        return card, safetensors.numpy.load(archive.read("model.safetensors"))
+
+
+def predict_by_hand(package: bytes, row: dict[str, Any]) -> list[float]:
+    card, tensors = opened(package)
+    if "members" not in card:
+        return follow(card, tensors, row)
+    answers = []
+    for place, member in enumerate(card["members"]):
+        own = {name.removeprefix(f"members.{place}."): t for name, t in tensors.items() if f"members.{place}." in name}
+        answers.append(member["share"] * np.array(follow({**card, **member}, own, row)))
+    return list(sum(answers[1:], start=answers[0]))
+
+
+def follow(card: dict[str, Any], tensors: dict[str, Any], row: dict[str, Any]) -> list[float]:
     h = np.array(encode(card["preprocessing"]["features"], row), dtype=np.float64)
-    n_layers = len(tensors) // 2
+    n_layers = sum(name.endswith("weight") for name in tensors)
     for i in range(n_layers):
         h = h @ tensors[f"layers.{i}.weight"] + tensors[f"layers.{i}.bias"]
         if i < n_layers - 1:
+            if card["architecture"]["normalisation"] == "layer":
+                h = (h - h.mean()) / math.sqrt(h.var() + 0.00001)
+                h = h * tensors[f"layers.{i}.scale"] + tensors[f"layers.{i}.shift"]
             h = np.vectorize(ACTIVATIONS[card["architecture"]["activation"]])(h)
     if card["architecture"]["output_activation"] == "identity":
         return [z * t["scale"] + t["mean"] for z, t in zip(h, card["targets"], strict=True)]
@@ -112,11 +183,52 @@ def predict_by_hand(package: bytes, row: dict[str, Any]) -> list[float]:
 @pytest.mark.parametrize("task", ["regression", "binary", "multiclass"])
 def test_predictions_can_be_recomputed_from_the_package_alone(task: Task, activation: str) -> None:
     package = make_package(task, activation=activation)
+    assert_equal_by_hand(package, task)
+
+
+ENCODINGS: list[dict[str, Any]] = [
+    {"numeric_scaling": "robust"},
+    {"numeric_scaling": "robust_smooth", "numeric_clip": 1.5},
+    {"numeric_scaling": "quantile"},
+    {"numeric_scaling": "quantile", "numeric_embedding": "piecewise_linear", "embedding_bins": 4},
+    {"numeric_embedding": "piecewise_linear", "missing": "mean", "missing_indicator": False},
+    {"numeric_embedding": "periodic", "embedding_frequencies": 3, "frequency_scale": 1.0},
+    {"max_categories": 2},
+]
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS, ids=str)
+def test_every_encoding_can_be_recomputed_from_the_package_alone(encoding: dict[str, Any]) -> None:
+    assert_equal_by_hand(make_package(**encoding), "regression")
+
+
+def assert_equal_by_hand(package: bytes, task: Task) -> None:
     prediction = Predictor.from_package(package).predict(ROWS)
     given = prediction.values if task == "regression" else prediction.probabilities
     assert given is not None
     expected = [predict_by_hand(package, row) for row in ROWS]
-    np.testing.assert_allclose(given, expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(given, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("normalisation", ["batch", "layer"])
+def test_predictions_of_normalised_networks_can_be_recomputed_too(normalisation: str) -> None:
+    package = make_package(normalisation=normalisation)
+    predictor = Predictor.from_package(package)
+    assert predictor.card["architecture"]["normalisation"] == ("layer" if normalisation == "layer" else "none")
+    assert predictor.card["hyperparameters"]["normalisation"] == normalisation
+    np.testing.assert_allclose(
+        predictor.predict(ROWS).values, [predict_by_hand(package, row) for row in ROWS], rtol=1e-5, atol=1e-6
+    )
+    example = predictor.card["example"]
+    assert predictor.predict([example["row"]]).to_json() == example["answer"]
+
+
+def test_layers_that_do_not_fit_the_normalisation_are_refused() -> None:
+    prepared = make_prepared()
+    for given, wanted in (("layer", "batch"), ("none", "layer")):
+        layers = make_layers(prepared, (6, 5), given)
+        with pytest.raises(ValueError, match=f"do not fit the normalisation '{wanted}'"):
+            write_package(layers, Hyperparameters(units=(6, 5), normalisation=wanted), prepared, {})
 
 
 def test_a_network_without_hidden_layers_is_a_linear_model() -> None:
@@ -149,6 +261,7 @@ def test_the_card_tells_architecture_facts_and_an_example_to_check_against() -> 
         "inputs": predictor.preprocessor.n_inputs,
         "widths": [6, 5],
         "outputs": 3,
+        "normalisation": "none",
         "activation": "relu",
         "output_activation": "softmax",
     }
@@ -172,7 +285,10 @@ def test_answers_have_the_shape_of_the_api() -> None:
 def test_extra_columns_are_named_once_and_targets_are_no_surprise() -> None:
     predictor = Predictor.from_package(make_package())
     rows = [{**row, "zzz": 1, "note": "x", "rent": 3} for row in ROWS]
-    assert predictor.predict(rows).warnings == ["not used by this model: note, zzz"]
+    assert predictor.predict(rows).warnings == [
+        "not used by this model: note, zzz",
+        "city: this model does not know 'nowhere'",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -185,6 +301,9 @@ def test_extra_columns_are_named_once_and_targets_are_no_surprise() -> None:
         ({"city": ["Oslo"]}, "rows[1].city", "a text, a number or null"),
         ({"flag": "maybe"}, "rows[1].flag", "true, false or null"),
         ({"flag": 1}, "rows[1].flag", "true, false or null"),
+        ({"day": "31.01.2020"}, "rows[1].day", "'31.01.2020' is given, a date as in"),
+        ({"day": "2020-02-30"}, "rows[1].day", "a date as in"),
+        ({"day": 20200131}, "rows[1].day", "a date as in"),
     ],
 )
 def test_a_value_of_the_wrong_type_is_refused_by_its_path(change: dict[str, Any], path: str, message: str) -> None:
@@ -197,7 +316,7 @@ def test_a_value_of_the_wrong_type_is_refused_by_its_path(change: dict[str, Any]
 def test_a_missing_column_is_refused_and_no_rows_are_too() -> None:
     predictor = Predictor.from_package(make_package())
     with pytest.raises(PredictError, match="'city' is missing") as caught:
-        predictor.predict([{"age": 1, "flag": True}])
+        predictor.predict([{"age": 1, "flag": True, "day": None}])
     assert caught.value.path == "rows[0].city"
     with pytest.raises(PredictError, match="at least one"):
         predictor.predict([])
@@ -209,11 +328,15 @@ def test_columns_and_rows_get_the_same_answer() -> None:
     predictor = Predictor.from_package(make_package())
     columns = {name: np.array([row[name] for row in ROWS], dtype=object) for name in KINDS}
     columns["age"] = np.array([31, np.nan, -2.5])
+    texts = predictor.predict_columns(columns).values
+    columns["day"] = np.array(["2020-02-29", "NaT", "2021-01-01T01:30:00.5"], dtype="datetime64[us]")
+    np.testing.assert_array_equal(predictor.predict_columns(columns).values, texts)
     np.testing.assert_array_equal(predictor.predict_columns(columns).values, predictor.predict(ROWS).values)
 
 
 def test_a_column_of_truth_values_takes_no_numbers() -> None:
     columns = {"age": np.array([1.0]), "city": np.array([None], dtype=object), "flag": np.array([1.0])}
+    columns["day"] = np.array(["NaT"], dtype="datetime64[us]")
     with pytest.raises(PredictError) as caught:
         Predictor.from_package(make_package()).predict_columns(columns)
     assert caught.value.path == "rows[0].flag"
@@ -234,13 +357,34 @@ def test_categories_that_look_like_numbers_are_found_again_in_a_csv_file(tmp_pat
         assert expected != predictor.predict([{"code": "never seen"}]).values
 
 
+def test_a_package_of_the_first_format_is_read_as_before() -> None:
+    old = io.BytesIO()
+    feature = {"kind": "numeric", "name": "x", "median": 2.0, "mean": 3.0, "scale": 0.5, "indicator": True}
+    card = {
+        "format_version": 1,
+        "task": "regression",
+        "classes": None,
+        "targets": [{"name": "y", "mean": 10.0, "scale": 2.0}],
+        "architecture": {"widths": [], "activation": "relu"},
+        "preprocessing": {"features": [feature]},
+    }
+    tensors = {"layers.0.weight": np.array([[1], [5]], np.float32), "layers.0.bias": np.array([1], np.float32)}
+    with zipfile.ZipFile(old, "w") as archive:
+        archive.writestr("card.json", json.dumps(card))
+        archive.writestr("model.safetensors", safetensors.numpy.save(tensors))
+    values = Predictor.from_package(old.getvalue()).predict([{"x": 4}, {"x": None}]).values
+    assert values is not None
+    assert values.tolist() == [[2 * 3 + 10], [2 * (-2 + 5 + 1) + 10]]
+
+
 def test_test_rows_are_scored_in_raw_units_by_the_predictor_that_users_get() -> None:
     prepared = make_prepared()
     predictor = Predictor.from_package(make_package())
     assert prepared.x_test is not None
+    assert prepared.test_columns is not None
     assert prepared.y_test is not None
     outputs = predictor.predict_inputs(prepared.x_test)
-    scores = predictor.evaluate(prepared.x_test, prepared.y_test, ["mean_squared_error", "r2"])
+    scores = predictor.evaluate(prepared.test_columns, prepared.y_test, ["mean_squared_error", "r2"])
     assert scores["mean_squared_error"] == pytest.approx(np.mean((outputs - prepared.y_test) ** 2))
     assert set(scores) == {"mean_squared_error", "r2"}
 
@@ -249,6 +393,56 @@ def test_weights_that_do_not_fit_are_refused() -> None:
     prepared = make_prepared()
     with pytest.raises(ValueError, match="the hyperparameters need"):
         write_package(make_layers(prepared, (6, 4)), Hyperparameters(units=(6, 5)), prepared, {})
+
+
+def make_ensemble(task: Task = "regression", shares: tuple[float, ...] = (0.75, 0.25)) -> bytes:
+    """Networks of different shapes, activations and normalisations."""
+    prepared = make_prepared(task)
+    kinds = [((6, 5), "relu", "none"), ((), "relu", "none"), ((4,), "tanh", "layer")]
+    members = []
+    for number, (share, (widths, activation, norm)) in enumerate(zip(shares, kinds, strict=False)):
+        hyper = Hyperparameters.model_validate(
+            {"hidden_layers": len(widths), "units": widths or 1, "activation": activation, "normalisation": norm}
+        )
+        members.append(Member(share, make_layers(prepared, widths, norm), hyper, {"trial": number, "epoch": 3}))
+    return write_ensemble(members, prepared, {"metrics": {"r2": 0.5}})
+
+
+@pytest.mark.parametrize("task", ["regression", "binary", "multiclass"])
+def test_an_ensemble_averages_its_members_as_its_own_readme_says(task: Task) -> None:
+    package = make_ensemble(task, (0.5, 0.3, 0.2))
+    predictor = Predictor.from_package(package)
+    prediction = predictor.predict(ROWS)
+    given = prediction.values if task == "regression" else prediction.probabilities
+    assert given is not None
+    np.testing.assert_allclose(given, [predict_by_hand(package, row) for row in ROWS], rtol=1e-5, atol=1e-6)
+    assert predictor.card["example"]["answer"] == predictor.predict([predictor.card["example"]["row"]]).to_json()
+    with zipfile.ZipFile(io.BytesIO(package)) as archive:
+        said = archive.read("README.txt").decode()
+    assert said.startswith("An ensemble of")
+    assert 'card["members"][i]["share"]' in said
+
+
+def test_an_ensemble_keeps_once_what_its_members_share() -> None:
+    card, tensors = opened(make_ensemble())
+    assert [set(member) for member in card["members"]] == 2 * [{"architecture", "hyperparameters", "facts", "share"}]
+    assert [member["architecture"]["widths"] for member in card["members"]] == [[6, 5], []]
+    assert [member["facts"] for member in card["members"]] == [{"trial": 0, "epoch": 3}, {"trial": 1, "epoch": 3}]
+    assert "architecture" not in card
+    assert card["format_version"] == 2
+    assert {"members.0.layers.0.weight", "members.1.layers.0.bias"} <= set(tensors)
+    assert make_ensemble() == make_ensemble()
+
+
+def test_an_ensemble_of_one_network_is_that_network() -> None:
+    alone = Predictor.from_package(make_package()).predict(ROWS).values
+    np.testing.assert_array_equal(Predictor.from_package(make_ensemble(shares=(1.0,))).predict(ROWS).values, alone)
+
+
+@pytest.mark.parametrize("shares", [(), (0.5, 0.4)])
+def test_shares_that_do_not_add_up_are_refused(shares: tuple[float, ...]) -> None:
+    with pytest.raises(ValueError, match="they have to be 1 together"):
+        make_ensemble(shares=shares)
 
 
 def test_bytes_that_are_no_package_are_refused() -> None:

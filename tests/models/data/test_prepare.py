@@ -82,7 +82,7 @@ def test_numbers_may_be_told_to_be_categories_and_text_to_be_numbers() -> None:
     table = make_table(zip=[1, 2, 1, 2, 1, 3, 1, 1], text=["1", "2", "3", "5", "1", "1", None, "1"], y=Y)
     prepared = run(table, {"zip": "categorical", "text": "numeric"})
     assert prepared.preprocessor.features[0].categories == ("1", "2")  # type: ignore[union-attr]
-    assert prepared.preprocessor.features[1].median == 2.5  # type: ignore[union-attr]
+    assert prepared.preprocessor.features[1].fill == 2.5  # type: ignore[union-attr]
     with pytest.raises(PrepareError, match="'train', which is no number") as caught:
         run(table, {"split": "numeric"})
     assert caught.value.path == "columns.kinds.split"

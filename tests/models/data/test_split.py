@@ -10,7 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.draw import SplitError
-from models.schema import ColumnPart, FractionPart, Holdout, StoppingPart, TestPart, TimeOrder, ValidationPart
+from models.schema import (
+    ColumnFolds,
+    ColumnPart,
+    FractionPart,
+    Holdout,
+    Kfold,
+    StoppingPart,
+    TestPart,
+    TimeOrder,
+    ValidationPart,
+)
 from models.split import SplitSettings, split_rows
 from models.table import Column
 
@@ -179,6 +189,27 @@ def test_in_time_the_latest_rows_test_and_those_before_them_validate_and_stop() 
     assert parts.valid.tolist() == list(range(59, 79))
     assert parts.stop.tolist() == list(range(47, 59))
     assert parts.train.tolist() == [*range(47), 99]
+
+
+def test_dates_order_group_and_number_folds_as_their_text_does() -> None:
+    texts = [f"2024-01-{1 + 7 * row % 5:02}" for row in range(30)]
+    given: list[dict[str, Column]] = [
+        {"when": np.array(texts, dtype=object)},
+        {"when": np.array(texts, dtype="datetime64[us]")},
+    ]
+    wishes: list[ValidationPart] = [
+        TimeOrder(kind="time", column="when"),
+        Holdout(group="when"),
+        Kfold(kind="kfold", folds=3, group="when"),
+        ColumnFolds(kind="folds", column="when"),
+    ]
+    for wish in wishes:
+        told = [
+            [[part.tolist() for part in fold] for fold in split_rows(settings, columns, np.arange(30), None).folds]
+            for settings in [SplitSettings(None, wish, 3)]
+            for columns in given
+        ]
+        assert told[0] == told[1]
 
 
 def test_a_stopping_part_is_taken_from_the_training_rows() -> None:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import gzip
-from datetime import date, datetime
+from datetime import date, datetime, time
 from decimal import Decimal
 from pathlib import Path
 
@@ -37,7 +37,7 @@ def test_a_csv_column_is_numeric_boolean_categorical_or_empty_by_what_it_holds(t
         "count": "numeric",
         "share": "numeric",
         "flag": "boolean",
-        "day": "categorical",
+        "day": "date",
         "mixed": "categorical",
         "nothing": "empty",
     }
@@ -45,6 +45,38 @@ def test_a_csv_column_is_numeric_boolean_categorical_or_empty_by_what_it_holds(t
     np.testing.assert_array_equal(table.columns["share"], [0.5, -1000, np.nan])
     assert table.columns["flag"].tolist() == [True, False, None]
     assert table.columns["mixed"].tolist() == ["1", "x", None]
+    assert table.columns["day"].dtype == np.dtype("datetime64[us]")
+    assert [str(day) for day in table.columns["day"].astype("datetime64[D]")] == ["2020-01-31", "2020-02-01", "NaT"]
+
+
+def test_dates_with_times_and_zones_are_read_in_utc_and_told_as_text(tmp_path: Path) -> None:
+    cells = ["2020-01-31T12:30:00+02:00", "2020-01-31 10:30:00.25", "2020-03-01T00:00Z", "2020-03-01", "null"]
+    table = read_text(tmp_path, "\n".join(["when", *cells]))
+    (column,) = table.schema.columns
+    assert (column.kind, column.missing, column.cardinality) == ("date", 1, 3)
+    assert column.classes == ["2020-01-31T10:30:00", "2020-01-31T10:30:00.250000", "2020-03-01"]
+    assert (column.minimum, column.maximum) == ("2020-01-31T10:30:00", "2020-03-01")
+    assert column.examples == ["2020-01-31T10:30:00", "2020-01-31T10:30:00.250000", "2020-03-01", "2020-03-01"]
+
+
+@pytest.mark.parametrize("other", ["soon", "2020-02-30", "31.01.2020", "2020-1-31", "20200131", "2020-01-31T25:00"])
+def test_text_that_is_not_all_dates_stays_text(tmp_path: Path, other: str) -> None:
+    table = read_text(tmp_path, f"when\n2020-01-31\n{other}\n")
+    assert kinds(table) == {"when": "categorical"}
+    assert table.columns["when"].tolist() == ["2020-01-31", other]
+
+
+def test_times_of_day_and_dates_of_every_unit_are_read_from_parquet(tmp_path: Path) -> None:
+    moment = datetime(2020, 1, 31, 12)
+    units = ("s", "ms", "us", "ns")
+    stamps = {unit: pa.array([moment, None], pa.timestamp(unit)) for unit in units}
+    zoned = pa.array([moment], pa.timestamp("us", "Europe/Oslo")).cast(pa.timestamp("us", "Asia/Tokyo"))
+    table = read_arrow(tmp_path, pa.table({**stamps, "clock": pa.array([time(12, 30), None])}))
+    assert kinds(table) == {**dict.fromkeys(units, "date"), "clock": "categorical"}
+    for unit in units:
+        assert table.columns[unit][0] == np.datetime64("2020-01-31T12:00:00")
+    assert read_arrow(tmp_path, pa.table({"zoned": zoned})).columns["zoned"][0] == np.datetime64(moment)
+    assert table.columns["clock"][0].startswith("12:30")
 
 
 @pytest.mark.parametrize("spelling", ["", "NA", "N/A", "nan", "NaN", "null", "NULL", "None", "?", ' " "'])
@@ -143,7 +175,8 @@ def test_parquet_types_become_numbers_truth_values_and_text(tmp_path: Path) -> N
         ),
     )
     first = {name: column[0] for name, column in table.columns.items()}
-    assert first.pop("instant").startswith("2020-01-31 12:00:00")
+    assert first.pop("instant") == np.datetime64("2020-01-31T12:00:00")
+    assert first.pop("day") == np.datetime64("2020-01-31")
     assert first == {
         "int": 1,
         "float": 0.5,
@@ -151,7 +184,6 @@ def test_parquet_types_become_numbers_truth_values_and_text(tmp_path: Path) -> N
         "flag": True,
         "text": "a",
         "category": "b",
-        "day": "2020-01-31",
         "nothing": None,
     }
     assert all(column.missing == 1 for column in table.schema.columns if column.kind != "empty")
@@ -165,6 +197,8 @@ def test_parquet_types_become_numbers_truth_values_and_text(tmp_path: Path) -> N
         (pa.table({"a": [{"x": 1}]}), "column 'a' holds struct"),
         (pa.table({"a": [b"x"]}), "column 'a' holds binary"),
         (pa.table({"a": [float("inf")]}), "column 'a' is infinite in row 1"),
+        (pa.table({"a": pa.array([0, 2**60], pa.timestamp("us"))}), "outside the years 1 to 9999 in row 2"),
+        (pa.table({"a": pa.array([2**58], pa.timestamp("ms"))}), "outside the years 1 to 9999"),
         (pa.table({"a": pa.array([], pa.int64())}), "no rows"),
         (pa.table({"": [1]}), "column 1 of 1 has no name"),
         (pa.table([[1], [2]], names=["a", "a"]), "'a' stands twice"),
@@ -206,7 +240,7 @@ def test_a_damaged_gzip_file_and_one_that_inflates_too_far_are_refused(tmp_path:
 
 
 def test_a_table_written_as_parquet_reads_back_the_same(tmp_path: Path) -> None:
-    table = read_text(tmp_path, "n,c,b,e\n1.5,x,true,\n,,,\n-2,z,false,\n")
+    table = read_text(tmp_path, "n,c,b,e,d\n1.5,x,true,,2020-01-31\n,,,,\n-2,z,false,,0031-01-31T01:02:03.000004\n")
     with (tmp_path / "stored.parquet").open("wb") as file:
         write_parquet(table, file)
     again = read_table(tmp_path / "stored.parquet", "parquet")

@@ -30,6 +30,8 @@ def make_data(task: Task = "regression", n_outputs: int = 1, n_train: int = 75, 
         y = (signal[:, 0] > 0).astype(np.int64)
     elif task == "multiclass":
         y = signal.argmax(1)
+    elif task == "multilabel":
+        y = (signal > 0).astype(np.int64)
     mean, scale = np.linspace(5, 6, n_outputs), np.linspace(2, 3, n_outputs)
     return PackData(task, n_outputs, x[:n_train], y[:n_train], x[n_train:], y[n_train:], mean, scale)
 

@@ -99,7 +99,15 @@ def test_lanes_that_do_not_fit_together_are_trained_by_halves(monkeypatch: pytes
     assert tight.take_shortage() is alone.take_shortage() is None
 
 
-@pytest.mark.parametrize("hyper", [make_hyper(), make_hyper(dropout=0.1, activation="gelu", units=200, batch_size=64)])
+@pytest.mark.parametrize(
+    "hyper",
+    [
+        make_hyper(),
+        make_hyper(dropout=0.1, activation="gelu", units=200, batch_size=64),
+        make_hyper(normalisation="batch", units=200, batch_size=64),
+        make_hyper(normalisation="layer", units=30, hidden_layers=6, batch_size=150),
+    ],
+)
 def test_the_estimate_of_memory_is_above_what_a_lane_takes_and_what_another_one_adds(hyper: Hyperparameters) -> None:
     one, two = bytes_taken(hyper, 1), bytes_taken(hyper, 2)
     estimate = make_pack(make_data(n_train=200, n_valid=500), torch.float32).bytes_needed(hyper)

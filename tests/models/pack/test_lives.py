@@ -25,6 +25,8 @@ MIXED = [
     make_hyper(optimizer="rmsprop", schedule="step", decay_epochs=1, l1=1e-3),
     make_hyper(optimizer="adagrad", schedule="exponential", decay_epochs=2),
     make_hyper(optimizer="sgd", nesterov=True, schedule="one_cycle", schedule_epochs=4),
+    make_hyper(normalisation="batch", dropout=0.2, batch_size=37),
+    make_hyper(normalisation="layer", optimizer="sgd", weight_decay=0.1),
 ]
 DIVERGES = make_hyper(optimizer="sgd", learning_rate=100.0, hidden_layers=1, units=9, activation="identity")
 
@@ -49,7 +51,7 @@ def test_how_calls_cut_the_epochs_changes_nothing(dtype: torch.dtype) -> None:
     start(cut, *MIXED)
     reports = train_all(whole, 5)
     pieces = [*cut.train({0: 3, 1: 1}), *cut.train({1: 4, 3: 5}), *cut.train({0: 2, 2: 5}), *cut.train({4: 5})]
-    pieces += [*cut.train({5: 2, 7: 5, 8: 1}), *cut.train({5: 3, 6: 5, 8: 4})]
+    pieces += [*cut.train({5: 2, 7: 5, 8: 1, 9: 2, 10: 4}), *cut.train({5: 3, 6: 5, 8: 4, 9: 3, 10: 1})]
     assert sorted(pieces, key=lambda r: (r.lane, r.sequence)) == reports
     assert_same_states(whole.save(range(len(MIXED))), cut.save(range(len(MIXED))))
 

@@ -82,6 +82,13 @@ def test_a_lane_equals_its_solo_twin_under_every_schedule(schedule: str, optimiz
     assert_equal_to_twins(make_data(), hypers, n_epochs=4)
 
 
+@pytest.mark.parametrize("batch_size", [16, 32, 1000])
+def test_a_lane_equals_its_solo_twin_with_a_rate_that_grows_with_the_batch(batch_size: int) -> None:
+    course = {"optimizer": "sgd", "learning_rate": 0.01, "rate_batch_size": 16, "batch_size": batch_size}
+    hypers = [make_hyper(**course), make_hyper(**course, schedule="one_cycle", momentum=0.95, schedule_epochs=3)]
+    assert_equal_to_twins(make_data(), hypers)
+
+
 @pytest.mark.parametrize(
     ("task", "n_outputs"), [("regression", 1), ("regression", 3), ("binary", 1), ("multiclass", 3), ("multiclass", 17)]
 )

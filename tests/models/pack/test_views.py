@@ -1,9 +1,15 @@
 """Lanes of several folds in one pack: each sees its own rows, and only those."""
 
+import pickle
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 
+from models import preprocess
+from models.categories import code_column
 from models.hyper import Hyperparameters
 from models.job_data import Fold, JobData
 from models.lanes import LaneStart, PackSettings
@@ -41,6 +47,60 @@ def test_lanes_of_several_folds_train_as_each_would_alone(kernels: bool) -> None
     assert together == {start.lane: curves(data, [start], kernels)[start.lane] for start in starts}
     assert together[0] == together[3]
     assert together[0] != together[1]
+
+
+ENCODINGS: list[dict[str, Any]] = [
+    {},
+    {"numeric_scaling": "quantile", "numeric_embedding": "piecewise_linear", "embedding_bins": 5},
+    {"numeric_embedding": "periodic", "embedding_frequencies": 2},
+    {"categorical_encoding": "embedding", "embedding_size": 2},
+    {"max_categories": 2, "missing": "mean", "numeric_scaling": "robust_smooth"},
+]
+
+
+def make_mixed_data() -> JobData:
+    """Numbers, dates, categories and truth values, all of them with gaps."""
+    data, n = make_job_data(n_folds=2), 60
+    town = np.array([None if i % 11 == 0 else f"town {i % 4}" for i in range(n)], dtype=object)
+    day = np.datetime64("2020-01-01", "us") + (np.arange(n) * 5).astype("timedelta64[D]")
+    day[::7] = np.datetime64("NaT")
+    flag = np.array([i % 3 == 0 for i in range(n)], dtype=object)
+    columns = {**data.columns, "town": code_column(town), "day": day, "flag": code_column(flag)}
+    columns["a"] = np.where(np.arange(n) % 9 == 0, np.nan, np.asarray(columns["a"]))
+    kinds = {**data.kinds, "town": "categorical", "day": "date", "flag": "boolean"}
+    return replace(data, columns=columns, kinds=kinds)
+
+
+@pytest.mark.parametrize("kernels", [True, False])
+def test_lanes_that_encode_differently_train_as_each_would_alone(kernels: bool) -> None:
+    data = make_mixed_data()
+    hypers = [Hyperparameters(units=8, **encoding) for encoding in ENCODINGS]
+    starts = [LaneStart(lane, hypers[lane % 5], seed=9, fold=lane // 5) for lane in range(10)]
+    together = curves(data, starts, kernels)
+    assert together == {start.lane: curves(data, [start], kernels)[start.lane] for start in starts}
+    assert len({str(curve) for curve in together.values()}) == 10
+
+
+def test_a_lane_is_shown_what_its_preprocessor_makes_of_the_rows_on_every_machine() -> None:
+    data = make_mixed_data()
+    for encoding in ENCODINGS:
+        hyper = Hyperparameters(**encoding)
+        travelled: JobData = pickle.loads(pickle.dumps(data))
+        view, fold = travelled.view(hyper, 1), data.folds[1]
+        rows = {name: column[fold.valid] for name, column in data.columns.items()}
+        np.testing.assert_array_equal(view.x_valid, data.encoder(hyper, 1).preprocessor.transform(rows))
+        assert np.isfinite(view.x_train).all()
+
+
+def test_an_encoding_that_cannot_be_made_fails_its_own_lanes_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preprocess, "MOST_NUMBERS", 40 * 30)
+    pack = Pack(make_job_data(), PackSettings(seed=1, metrics=("mean_squared_error",), maximize=False))
+    wide = Hyperparameters(numeric_embedding="piecewise_linear", embedding_bins=30)
+    (failed,) = pack.start([LaneStart(0, Hyperparameters(), 9), LaneStart(1, wide, 9)])
+    assert failed.lane == 1
+    assert failed.error is not None
+    assert "take fewer embedding_bins" in failed.error.message
+    assert pack.train({0: 1, 1: 1})[0].outcome is None
 
 
 def test_a_lane_keeps_its_fold_when_it_moves() -> None:

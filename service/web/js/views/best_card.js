@@ -1,9 +1,9 @@
-/** The best model of a job: its metrics, its downloads and a small form that predicts with it. */
+/** The best model of a job: metrics, how sure they are, downloads, a small form that predicts; and its ensemble. */
 
 import { api, downloadUrl } from "../api.js";
 import { debounce, el, setText } from "../dom.js";
-import { bytes, number, words } from "../format.js";
-import { bestModel } from "../state.js";
+import { bytes, confidence, number, words } from "../format.js";
+import { bestModel, ensembleOf } from "../state.js";
 import { panel, problemBox } from "./parts.js";
 import { predictForm } from "./predict_form.js";
 
@@ -25,8 +25,25 @@ function downloads(model) {
       `Download ${format}`, format === "package" && model.n_bytes ? el("span", { class: "muted" }, bytes(model.n_bytes)) : null)));
 }
 
-function content(model) {
-  return [metricsTable(model), downloads(model), predictForm(model)];
+/** The score with its interval, and what is left of it once the luck of having been chosen is taken away. */
+function confidenceLine(model) {
+  const told = model.confidence;
+  if (!told) return null;
+  const about = `Bootstrap over ${told.rows} validation rows` + (told.corrected === null ? "."
+    : `; after selection: what a network chosen from ${told.rivals} like this one scores on rows that did not choose it.`);
+  return el("p", { class: "confidence", title: about }, el("strong", {}, words(told.metric)), ` ${confidence(told)}`);
+}
+
+function ensembleSection(model) {
+  const networks = (model.members ?? []).map((member) => `trial ${member.trial} ${number(100 * member.share, 3)} %`);
+  return el("section", { class: "ensemble" }, el("h3", {}, `Ensemble of ${networks.length} networks`),
+    el("p", { class: "muted" }, `${networks.join(", ")}. Chosen on the validation rows, so believe its test score more.`),
+    metricsTable(model), downloads(model));
+}
+
+function content(model, ensemble) {
+  return [metricsTable(model), confidenceLine(model), downloads(model), predictForm(model),
+    ensemble ? ensembleSection(ensemble) : null].filter(Boolean);
 }
 
 /** The card; it loads the leader's model, or the best one there is while the leader still races. */
@@ -40,15 +57,15 @@ export function bestCard(race) {
     const leads = race.job.best === null || race.job.best?.trial === trial;
     setText(about, leads ? `Trial ${trial}, the leader` : `Trial ${trial}, the best to have finished; trial ${race.job.best.trial} leads`);
   };
-  const load = async (id) => {
+  const load = async (wanted) => {
     try {
-      const model = await api.model(id);
-      if (id !== shown) return;
+      const [model, ensemble] = await Promise.all([api.model(wanted.id), wanted.ensemble ? api.model(wanted.ensemble) : null]);
+      if (wanted.key !== shown) return;
       trial = model.trial;
       say();
-      body.replaceChildren(about, ...content(model));
+      body.replaceChildren(about, ...content(model, ensemble));
     } catch (problem) {
-      if (id !== shown) return;
+      if (wanted.key !== shown) return;
       shown = null;
       if (problem.code === "not-found") return; // a better one took its place meanwhile
       body.replaceChildren(problemBox(problem));
@@ -57,10 +74,12 @@ export function bestCard(race) {
   const loadSoon = debounce(load, 250); // leaders may follow each other fast, and old models are dropped
   node.update = () => {
     say();
-    const wanted = race.job.best?.model ?? bestModel(race)?.id ?? null;
-    if (!wanted || wanted === shown) return;
-    shown = wanted;
-    loadSoon(wanted);
+    const id = race.job.best?.model ?? bestModel(race)?.id ?? null;
+    const [told, ensemble] = [race.models.find((model) => model.id === id), ensembleOf(race)];
+    const key = [id, told?.sha256, ensemble?.id, ensemble?.sha256].join(); // a card may learn more about its model
+    if (!id || key === shown) return;
+    shown = key;
+    loadSoon({ key, id, ensemble: ensemble?.id ?? null });
   };
   node.update();
   return node;

@@ -19,6 +19,9 @@ function describeRange(column) {
   if (column.kind === "numeric" && column.minimum !== null && column.minimum !== undefined) {
     return `${number(column.minimum)} to ${number(column.maximum)}`;
   }
+  if (column.kind === "date" && column.minimum) {
+    return `${column.minimum} to ${column.maximum}`;
+  }
   return (column.examples ?? []).slice(0, 4).map((value) => String(value)).join(", ");
 }
 

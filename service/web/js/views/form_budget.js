@@ -3,7 +3,7 @@
 import { el } from "../dom.js";
 import { DEFAULT_PATIENCE } from "../job_body.js";
 import { words } from "../format.js";
-import { field } from "./fields.js";
+import { field, select } from "./fields.js";
 
 const numeric = (value, more = {}) => el("input", { type: "number", value, inputmode: "decimal", ...more });
 const read = (control) => (control.value === "" ? null : Number(control.value));
@@ -18,16 +18,19 @@ export function budgetSection(metrics) {
   const objective = el("select", {}, el("option", { value: "" }, "by task"), Object.entries(metrics).map(([task, list]) =>
     el("optgroup", { label: task }, list.map((metric) => el("option", { value: metric.name },
       `${words(metric.name)} (${metric.maximize ? "higher" : "lower"} is better)`)))));
+  const range = select([["", "none"], ["{}", "draw it"], ['{"adopt":true}', "search within it"]]);
   const node = el("div", { class: "field-grid" },
     field("Trials", trials, { path: "budget.trials", hint: "Empty: 64, or all points of a grid." }),
     field("Epochs per trial", epochs, { path: "budget.epochs_per_trial", hint: "At most; a scheduler stops the slow ones." }),
     field("Seconds", seconds, { path: "budget.seconds" }),
     field("Patience", patience, { path: "early_stopping.patience", hint: "Epochs without progress." }),
     field("Objective", objective, { path: "objective" }),
+    field("Range test", range, { path: "range_test", hint: "Sweeps the learning rate first." }),
     field("Seed", seed, { path: "seed" }));
   node.read = () => ({
     budget: { trials: read(trials), epochs_per_trial: read(epochs), seconds: read(seconds) },
     patience: read(patience), seed: read(seed), objective: objective.value || null,
+    range_test: range.value ? JSON.parse(range.value) : null,
   });
   return node;
 }

@@ -2,7 +2,7 @@
 
 import { api, curlLine } from "../api.js";
 import { copyButton, debounce, el } from "../dom.js";
-import { count, words } from "../format.js";
+import { count, number, words } from "../format.js";
 import { nearestPath } from "../job_body.js";
 import { setProblem } from "./fields.js";
 import { facts, problemBox } from "./parts.js";
@@ -29,6 +29,12 @@ function rowsOf({ train, validation, test }) {
     ? null : [train, validation, test].map(count).join(" / ");
 }
 
+function rangeOf(test) {
+  if (!test) return null;
+  const sweep = `${number(test.low)} to ${number(test.high)} in ${count(test.steps)} steps`;
+  return test.adopt ? `${sweep}, then the search within what it suggests` : sweep;
+}
+
 /** What the service says the job would do, in the order in which one asks. */
 function outcome(plan) {
   const rungs = plan.rungs ?? [];
@@ -37,6 +43,7 @@ function outcome(plan) {
     ["objective", `${words(plan.objective.name)}, ${plan.objective.maximize ? "higher" : "lower"} is better`],
     ["features", plan.features.length], ["train / validate / test rows", rowsOf(plan.rows)],
     ["what varies", plan.parameters.map(words).join(", ") || "nothing"],
+    ["range test", rangeOf(plan.range_test)],
     ["search", `${plan.algorithm} + ${plan.scheduler}`],
     ["trials", `${count(plan.trials)}, ${count(plan.parallelism)} at once`],
     ["networks", plan.lanes > plan.trials ? `${count(plan.lanes)}, ${count(plan.lanes_per_trial)} for each trial` : null],

@@ -7,6 +7,7 @@ import { bestCard } from "./best_card.js";
 import { jobHeader } from "./job_header.js";
 import { panel, problemBox } from "./parts.js";
 import { coordinatesPanel, historyPanel, racePanel } from "./race.js";
+import { rangePanel } from "./range_test.js";
 import { trialsTable } from "./trials_table.js";
 
 function notesPanel(race) {
@@ -51,13 +52,14 @@ function buildParts(race, act) {
     [coordinatesPanel(race, point), ["trials"]],
     [table, ["trials", "curves", "job"]],
     [notesPanel(race), ["notes"]],
+    [rangePanel(race), ["notes"]],
     [specPanel(race), []],
   ];
 }
 
 function arrangePage(parts) {
-  const [header, race, history, best, coordinates, table, notes, spec] = parts.map(([node]) => node);
-  return [header, race, el("div", { class: "columns" }, history, best), table, coordinates, notes, spec];
+  const [header, race, history, best, coordinates, table, notes, range, spec] = parts.map(([node]) => node);
+  return [header, race, el("div", { class: "columns" }, history, best), table, coordinates, range, notes, spec];
 }
 
 /** Read what has happened so far, page by page; the stream then begins where this ends. */

@@ -1,0 +1,209 @@
+"""How sure a winner's score is, and how much of it is luck of having been chosen. No networks, no files.
+
+Hold-out rows: the bootstrap, with the choice repeated in every resample. Folds: the corrected t interval and the bias
+estimate from the folds' own winners.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import stdtrit
+
+from models.ensemble import Rivals
+from models.evaluate import evaluate
+
+Floats = NDArray[np.float64]
+Interval = tuple[float, float]
+
+MOST_RESAMPLES = 1000
+MOST_RESAMPLES_SLOW = 200
+"""For metrics that are no mean over rows, each resample is scored from its rows anew."""
+FEWEST_RESAMPLES = 100
+WORK = 150_000_000
+"""Predictions that all resamples together may read: large tables get fewer resamples, whose scores vary less."""
+
+
+@dataclass(frozen=True)
+class Confidence:
+    """What is known of the score of the winner, the first of M rivals, on N validation rows.
+
+    `interval` holds for this network on rows like these, as if it had been the only one. `corrected` is what a network
+    chosen like this one scores on rows that did not choose it; `bias` = corrected - score. None where rows or rivals
+    are too few to tell.
+    """
+
+    metric: str
+    level: float
+    score: float
+    interval: Interval | None
+    corrected: float | None
+    corrected_interval: Interval | None
+    bias: float | None
+    rivals: int
+    rows: int
+    resamples: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Write it as a card and the API have it."""
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+
+
+def judge_winner(rivals: Rivals, seed: int, level: float = 0.95) -> Confidence:
+    """Judge the winner's score by a bootstrap over rows in which the winner is chosen anew each time.
+
+    In each resample of the rows with replacement, the rival that is best on the rows drawn is scored on the rows left
+    out. The mean of these scores is the corrected score, their percentiles its interval: a cautious one, since only
+    about 37 % of the rows are left out. The percentiles of the first rival's score on the rows drawn are the interval
+    of its own score. A function of its arguments.
+
+    Sources: Efron, Tibshirani (1993), An Introduction to the Bootstrap, chapter 13 (percentile interval); Tsamardinos,
+    Greasidou, Borboudakis (2018), Bootstrapping the out-of-sample predictions, algorithm 2 (BBC-CV).
+    """
+    n_rivals, n_rows = rivals.predictions.shape[:2]
+    score = evaluate(rivals.metric, rivals.truth, rivals.predictions[0])
+    n_resamples = count_resamples(rivals)
+    inside, outside = _resample(rivals, n_resamples, seed)
+    corrected = _mean(outside) if n_rivals > 1 else None
+    return Confidence(
+        metric=rivals.metric,
+        level=level,
+        score=score,
+        interval=_percentiles(inside, level),
+        corrected=corrected,
+        corrected_interval=None if corrected is None else _percentiles(outside, level),
+        bias=None if corrected is None else corrected - score,
+        rivals=n_rivals,
+        rows=n_rows,
+        resamples=n_resamples,
+    )
+
+
+def count_resamples(rivals: Rivals) -> int:
+    """Choose a number of resamples that stays within `WORK`."""
+    most = MOST_RESAMPLES if rivals.metric in ROW_SCORES else MOST_RESAMPLES_SLOW
+    return int(np.clip(WORK // max(1, rivals.predictions.size), FEWEST_RESAMPLES, most))
+
+
+def corrected_t_interval(scores: Floats, n_train: int, n_test: int, level: float = 0.95) -> Interval:
+    """Give an interval for the mean of a network's scores on J folds, whose training rows overlap.
+
+    mean +- t(J - 1) * sqrt((1 / J + n_test / n_train) * variance). Shapes: scores [J], all folds of all repeats;
+    n_train and n_test are the rows of one fold.
+
+    Raises: ValueError for fewer than two folds.
+    Source: Nadeau, Bengio (2003), Inference for the Generalization Error, section 3.
+    """
+    n_folds = len(scores)
+    if n_folds < 2:
+        raise ValueError(f"an interval needs the scores of at least two folds, got {n_folds}")
+    spread = np.sqrt((1 / n_folds + n_test / n_train) * np.var(scores, ddof=1))
+    reach = float(stdtrit(n_folds - 1, (1 + level) / 2) * spread)
+    mean = float(np.mean(scores))
+    return mean - reach, mean + reach
+
+
+def bias_of_folds(scores: Floats, maximize: bool) -> float:
+    """Estimate what to add to the best mean score of T trials on K folds, since it was chosen for being the best.
+
+    The mean over folds of (score of the best trial - score of the fold's own best trial): never in the trial's favour,
+    and too cautious where many trials are about equally good. Shapes: scores [T, K].
+
+    Source: Tibshirani, Tibshirani (2009), A bias correction for the minimum error rate in cross-validation.
+    """
+    means = scores.mean(axis=1)
+    best = int(means.argmax() if maximize else means.argmin())
+    tops = scores.max(axis=0) if maximize else scores.min(axis=0)
+    return float(np.mean(scores[best] - tops))
+
+
+def _resample(rivals: Rivals, n_resamples: int, seed: int) -> tuple[Floats, Floats]:
+    """Score resamples: the first rival on the rows drawn, and the best there on the rows left out; NaN where none is.
+
+    Shapes: both [resamples].
+    """
+    n_rows = rivals.predictions.shape[1]
+    rng = np.random.default_rng(seed)
+    score = _scorer(rivals)
+    inside, outside = np.full(n_resamples, np.nan), np.full(n_resamples, np.nan)
+    for place in range(n_resamples):
+        drawn = rng.integers(n_rows, size=(n_rows,))
+        left_out = np.flatnonzero(np.bincount(drawn, minlength=n_rows) == 0)
+        scores = score(drawn, slice(None))
+        inside[place] = scores[0]
+        losses = np.where(np.isfinite(scores), -scores if rivals.maximize else scores, np.inf)
+        best = int(losses.argmin())
+        if len(left_out) and np.isfinite(losses[best]):
+            outside[place] = score(left_out, slice(best, best + 1))[0]
+    return inside, outside
+
+
+Scorer = Callable[[NDArray[Any], slice], Floats]
+"""Scores of some rivals on some rows."""
+
+
+def _scorer(rivals: Rivals) -> Scorer:
+    of_rows = ROW_SCORES.get(rivals.metric)
+    if of_rows is None:
+        return lambda rows, who: np.array(
+            [evaluate(rivals.metric, rivals.truth[rows], one[rows]) for one in rivals.predictions[who]]
+        )
+    table = np.array([of_rows(rivals.truth, one) for one in rivals.predictions]).T.copy()
+    return lambda rows, who: table[rows, who].mean(axis=0)
+
+
+def _finite(values: Floats) -> Floats:
+    """Drop what could not be scored; nothing is left if that was more than half."""
+    kept = values[np.isfinite(values)]
+    return kept if 2 * len(kept) >= len(values) else kept[:0]
+
+
+def _mean(values: Floats) -> float | None:
+    kept = _finite(values)
+    return float(kept.mean()) if len(kept) else None
+
+
+def _percentiles(values: Floats, level: float) -> Interval | None:
+    kept = _finite(values)
+    if not len(kept):
+        return None
+    low, high = np.quantile(kept, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def _mean_of_targets(values: Floats) -> Floats:
+    means: Floats = values.mean(axis=1)
+    return means
+
+
+def _squared_errors(true: Floats, predicted: Floats) -> Floats:
+    return _mean_of_targets((true - predicted) ** 2)
+
+
+def _absolute_errors(true: Floats, predicted: Floats) -> Floats:
+    return _mean_of_targets(np.abs(true - predicted))
+
+
+def _surprises(true: NDArray[np.int64], probabilities: Floats) -> Floats:
+    epsilon = np.finfo(np.float64).eps
+    clipped = np.clip(probabilities, epsilon, 1 - epsilon)
+    surprises: Floats = -np.log(clipped[np.arange(len(true)), true] / clipped.sum(axis=1))
+    return surprises
+
+
+def _hits(true: NDArray[np.int64], probabilities: Floats) -> Floats:
+    hits: Floats = (probabilities.argmax(axis=1) == true).astype(np.float64)
+    return hits
+
+
+ROW_SCORES: dict[str, Callable[[Any, Any], Floats]] = {
+    "mean_squared_error": _squared_errors,
+    "mean_absolute_error": _absolute_errors,
+    "log_loss": _surprises,
+    "accuracy": _hits,
+}
+"""Metrics that are a mean over rows, as what each row adds: [N]. All others are computed by `models.evaluate`."""

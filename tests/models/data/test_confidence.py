@@ -1,0 +1,200 @@
+"""Intervals and corrections, held to simulations in which the truth is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import bootstrap, norm
+
+from models.confidence import ROW_SCORES, bias_of_folds, corrected_t_interval, count_resamples, judge_winner
+from models.ensemble import Rivals
+from models.evaluate import evaluate
+from models.scores import SCORES
+
+
+def guesses(rng: np.random.Generator, skills: np.ndarray, n_rows: int) -> Rivals:
+    """Classifiers that are right with these probabilities, independently; the best on these rows comes first."""
+    truth = rng.integers(2, size=n_rows)
+    right = rng.random((len(skills), n_rows)) < skills[:, None]
+    right = right[np.argsort(-right.mean(axis=1), kind="stable")]
+    chosen = np.where(right, truth, 1 - truth)
+    return Rivals(np.eye(2)[chosen] * 0.8 + 0.1, truth, "accuracy", True)
+
+
+def numbers(rng: np.random.Generator, metric: str, n_rows: int = 60, n_rivals: int = 4) -> Rivals:
+    score = next(score for score in SCORES if score.name == metric)
+    if score.tasks == ("regression",):
+        shape = n_rows, 1 if score.one_target else 2
+        truth = np.exp(rng.normal(size=shape))  # some metrics are for positive numbers
+        return Rivals(truth * np.exp(rng.normal(size=(n_rivals, *shape))), truth, metric, score.maximize)
+    if "binary" not in score.tasks and "multiclass" not in score.tasks:
+        labels = rng.integers(2, size=(n_rows, 3))
+        chances = 1 / (1 + np.exp(-(2 * labels - 1) - 2 * rng.normal(size=(n_rivals, n_rows, 3))))
+        return Rivals(chances, labels, metric, score.maximize)
+    n_classes = 2 if "binary" in score.tasks else 4
+    truth = rng.integers(n_classes, size=n_rows)
+    powers = np.exp(2 * np.eye(n_classes)[truth] + 2 * rng.normal(size=(n_rivals, n_rows, n_classes)))
+    return Rivals(powers / powers.sum(axis=2, keepdims=True), truth, metric, score.maximize)
+
+
+@pytest.mark.timeout(600)
+def test_the_corrected_score_undoes_the_luck_of_the_winner() -> None:
+    """Twenty classifiers of one skill: whoever leads, leads by luck alone."""
+    rng = np.random.default_rng(0)
+    told = [judge_winner(guesses(rng, np.full(20, 0.8), 100), seed) for seed in range(60)]
+    naive = np.mean([one.score for one in told]) - 0.8
+    corrected = np.mean([one.corrected for one in told]) - 0.8  # type: ignore[misc]
+    assert naive > 0.06
+    assert abs(corrected) < 0.015
+    covered = np.mean([one.corrected_interval[0] <= 0.8 <= one.corrected_interval[1] for one in told])  # type: ignore[index]
+    assert covered >= 0.9
+    missed = np.mean([one.interval[0] <= 0.8 <= one.interval[1] for one in told])  # type: ignore[index]
+    assert missed < 0.6, "the plain interval does not know that its network was chosen"
+
+
+@pytest.mark.timeout(600)
+def test_a_winner_by_skill_is_left_its_score() -> None:
+    rng = np.random.default_rng(1)
+    skills = np.array([0.9, 0.6, 0.55, 0.5, 0.5])
+    told = [judge_winner(guesses(rng, skills, 200), seed) for seed in range(40)]
+    assert abs(np.mean([one.bias for one in told])) < 0.01  # type: ignore[misc]
+    assert abs(np.mean([one.corrected for one in told]) - 0.9) < 0.01  # type: ignore[misc]
+
+
+@pytest.mark.timeout(600)
+def test_a_few_of_many_contenders_still_tell_most_of_the_bias() -> None:
+    """Only the best 25 of 300 compete, as in a job: their own ranking is luck too."""
+    rng = np.random.default_rng(2)
+    told = []
+    for seed in range(30):
+        everyone = guesses(rng, np.full(300, 0.8), 100)
+        few = Rivals(everyone.predictions[:25], everyone.truth, "accuracy", True)
+        told.append(judge_winner(few, seed))
+    naive = np.mean([one.score for one in told]) - 0.8
+    left = np.mean([one.corrected for one in told]) - 0.8  # type: ignore[misc]
+    assert naive > 0.1
+    assert -0.01 < left < 0.5 * naive
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("metric", ["accuracy", "mean_squared_error"])
+def test_an_interval_covers_the_true_score_about_as_often_as_it_says(metric: str) -> None:
+    rng = np.random.default_rng(3)
+    covered = []
+    for seed in range(250):
+        if metric == "accuracy":
+            rivals, truth = guesses(rng, np.array([0.8]), 120), 0.8
+        else:
+            rivals, truth = Rivals(rng.normal(size=(1, 120, 1)), np.zeros((120, 1)), metric, False), 1.0
+        interval = judge_winner(rivals, seed).interval
+        assert interval is not None
+        covered.append(interval[0] <= truth <= interval[1])
+    assert 0.89 <= np.mean(covered) <= 0.99
+
+
+@pytest.mark.parametrize("score", SCORES, ids=lambda score: score.name)
+def test_every_metric_is_served_and_repeats_itself(score: object) -> None:
+    metric = score.name  # type: ignore[attr-defined]
+    rivals = numbers(np.random.default_rng(4), metric)
+    told = judge_winner(rivals, 7)
+    assert told == judge_winner(rivals, 7)
+    assert told != judge_winner(rivals, 8)
+    assert told.score == evaluate(metric, rivals.truth, rivals.predictions[0])
+    assert told.interval is not None
+    assert told.corrected_interval is not None
+    assert told.interval[0] <= told.score <= told.interval[1]
+    assert told.bias == told.corrected - told.score  # type: ignore[operator]
+    assert told.to_json()["interval"] == list(told.interval)
+
+
+@pytest.mark.parametrize("metric", list(ROW_SCORES))
+def test_what_rows_add_is_the_metric(metric: str) -> None:
+    rivals = numbers(np.random.default_rng(5), metric)
+    for one in rivals.predictions:
+        rows = ROW_SCORES[metric](rivals.truth, one)
+        assert np.mean(rows) == pytest.approx(evaluate(metric, rivals.truth, one), rel=1e-12)
+
+
+def test_the_interval_is_that_of_scipys_percentile_bootstrap() -> None:
+    rng = np.random.default_rng(6)
+    rivals = Rivals(rng.exponential(size=(1, 200, 1)), np.zeros((200, 1)), "mean_absolute_error", False)
+    ours = judge_winner(rivals, 0).interval
+    theirs = bootstrap((rivals.predictions.ravel(),), np.mean, method="percentile", n_resamples=9999, rng=1)
+    np.testing.assert_allclose(ours, theirs.confidence_interval, rtol=0.03)
+
+
+def test_the_direction_of_the_metric_is_known() -> None:
+    rng = np.random.default_rng(7)
+    truth = np.zeros((80, 1))
+    errors = rng.normal(size=(20, 80, 1))
+    order = np.argsort((errors**2).mean(axis=(1, 2)))
+    told = judge_winner(Rivals(errors[order], truth, "mean_squared_error", False), 0)
+    assert told.bias is not None
+    assert told.bias > 0.05, "an error that was chosen for being small is expected to be larger"
+
+
+def test_one_rival_has_an_interval_and_nothing_to_correct() -> None:
+    told = judge_winner(guesses(np.random.default_rng(8), np.array([0.7]), 50), 0)
+    assert told.interval is not None
+    assert (told.corrected, told.corrected_interval, told.bias) == (None, None, None)
+
+
+def test_too_few_rows_are_answered_with_nothing() -> None:
+    one_row = Rivals(np.full((2, 1, 1), 0.5), np.zeros((1, 1)), "r2", True)
+    told = judge_winner(one_row, 0)
+    assert (told.interval, told.corrected, told.bias) == (None, None, None)
+    one_class = Rivals(np.full((2, 9, 2), 0.5), np.zeros(9, dtype=int), "roc_auc", True)
+    assert judge_winner(one_class, 0).interval is None
+
+
+def test_large_tables_get_fewer_resamples() -> None:
+    def of(n_rows: int, metric: str) -> int:
+        return count_resamples(Rivals(np.zeros((25, n_rows, 1)), np.zeros((n_rows, 1)), metric, False))
+
+    assert (of(100, "mean_squared_error"), of(100, "r2")) == (1000, 200)
+    assert (of(10_000, "mean_squared_error"), of(100_000, "r2")) == (600, 100)
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(("n_folds", "repeats"), [(5, 1), (10, 3)])
+def test_the_corrected_t_interval_covers_where_the_uncorrected_does_not(n_folds: int, repeats: int) -> None:
+    """Scores of folds are correlated, since their training rows overlap; Nadeau and Bengio take 1 / folds for it."""
+    rng = np.random.default_rng(9)
+    n_scores, overlap = n_folds * repeats, 1 / n_folds
+    hits, plain = [], []
+    for _ in range(3000):
+        scores = 0.7 + 0.05 * (np.sqrt(overlap) * rng.normal() + np.sqrt(1 - overlap) * rng.normal(size=n_scores))
+        low, high = corrected_t_interval(scores, n_train=100 * (n_folds - 1), n_test=100)
+        hits.append(low <= 0.7 <= high)
+        reach = norm.ppf(0.975) * scores.std(ddof=1) / np.sqrt(n_scores)
+        plain.append(abs(scores.mean() - 0.7) <= reach)
+    assert 0.935 <= np.mean(hits) <= 0.965
+    assert np.mean(plain) < 0.9
+
+
+def test_fewer_than_two_folds_have_no_interval() -> None:
+    with pytest.raises(ValueError, match="at least two folds, got 1"):
+        corrected_t_interval(np.array([1.0]), 10, 10)
+
+
+@pytest.mark.parametrize("maximize", [False, True])
+def test_the_bias_of_folds_is_less_optimistic_and_errs_on_the_cautious_side(maximize: bool) -> None:
+    rng = np.random.default_rng(10)
+    sign = -1 if maximize else 1
+    naive, corrected = [], []
+    for _ in range(400):
+        true = rng.normal(0.3, 0.02, size=30)
+        scores = sign * (true[:, None] + rng.normal(0, 0.05, size=(30, 5)))
+        means = scores.mean(axis=1)
+        best = int(means.argmax() if maximize else means.argmin())
+        bias = bias_of_folds(scores, maximize)
+        assert sign * bias >= 0
+        naive.append(sign * means[best] - true[best])
+        corrected.append(sign * (means[best] + bias) - true[best])
+    assert np.mean(naive) < -0.02
+    assert 0 <= np.mean(corrected) < 0.06
+
+
+def test_the_bias_of_folds_by_hand() -> None:
+    errors = np.array([[0.2, 0.4], [0.3, 0.35], [0.1, 0.9]])
+    assert bias_of_folds(errors, maximize=False) == pytest.approx(((0.2 - 0.1) + (0.4 - 0.35)) / 2)

@@ -1,0 +1,84 @@
+"""What the contenders of a job say together at its end: how sure the winner's score is, and whom to average."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.artifact import build_predictor
+from models.confidence import Confidence, judge_winner
+from models.ensemble import Greedy, Rivals, choose_members, mix
+from models.evaluate import evaluate
+from models.lanes import PackData
+from models.prepare import Prepared
+from workers.resolved import ResolvedJob
+from workers.winners import Contender
+
+MOST_CELLS = 2_500_000
+"""Predictions on validation rows that are compared: on large tables, where luck is small, fewer contenders compete."""
+
+
+@dataclass(frozen=True)
+class Share:
+    """A member of the ensemble and its weight in the average."""
+
+    contender: Contender
+    share: float
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """`members`, the heaviest first, are empty where no average beats the winner alone; `metrics` are the average's."""
+
+    confidence: Confidence
+    members: list[Share]
+    metrics: dict[str, float]
+
+
+def judge(job: ResolvedJob, prepared: Prepared, contenders: Sequence[Contender]) -> Verdict:
+    """Let contenders, the winner first, predict the validation rows, and judge by that. A function of its arguments."""
+    contenders = contenders[: _count_competing(prepared.data, len(contenders))]
+    predictions = np.stack([_predict_validation(contender, prepared) for contender in contenders])
+    rivals = Rivals(predictions, _truth(prepared), job.objective.name, job.objective.maximize)
+    shares = _mixture(job, rivals)
+    order = sorted(np.flatnonzero(shares).tolist(), key=lambda place: (-shares[place], place))
+    return Verdict(
+        confidence=judge_winner(rivals, job.seed),
+        members=[Share(contenders[place], float(shares[place])) for place in order],
+        metrics=_metrics(job, rivals, shares) if order else {},
+    )
+
+
+def _predict_validation(contender: Contender, prepared: Prepared) -> NDArray[np.float64]:
+    x_valid = prepared.job_data.view(contender.hyper, 0).x_valid
+    return build_predictor(contender.layers, contender.hyper, prepared).predict_inputs(x_valid)
+
+
+def _count_competing(data: PackData, n_contenders: int) -> int:
+    n_cells = len(data.x_valid) * max(2, data.n_outputs)
+    return min(n_contenders, max(2, MOST_CELLS // n_cells))
+
+
+def _truth(prepared: Prepared) -> NDArray[Any]:
+    """The targets of validation rows as `models.evaluate` takes them."""
+    truth: NDArray[Any] = prepared.job_data.labels[prepared.job_data.folds[0].valid]
+    return truth
+
+
+def _mixture(job: ResolvedJob, rivals: Rivals) -> NDArray[np.float64]:
+    """Choose shares; all zero where no ensemble is wanted, or none is better than the winner alone."""
+    nobody = np.zeros(len(rivals.predictions))
+    if job.ensemble is None:
+        return nobody
+    shares = choose_members(rivals, Greedy(job.ensemble.size, job.ensemble.start, job.ensemble.bags), job.seed)
+    is_better = rivals.loss(mix(rivals.predictions, shares)) < rivals.loss(rivals.predictions[0])
+    return shares if is_better and np.count_nonzero(shares) > 1 else nobody
+
+
+def _metrics(job: ResolvedJob, rivals: Rivals, shares: NDArray[np.float64]) -> dict[str, float]:
+    mixed = mix(rivals.predictions, shares)
+    return {name: evaluate(name, rivals.truth, mixed) for name in job.metrics}
