@@ -32,8 +32,9 @@ from service import ray_cluster
 from service.leases import Leases
 from service.recorder import Recorder
 from service.settings import Settings, export_ray_environment
-from workers.fleet import Fleet, Seat
+from workers.fleet import Fleet
 from workers.pack_host import Lease, Trained
+from workers.seat import Seat
 
 EPOCHS = 10
 LANES_PER_SEAT = 8

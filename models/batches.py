@@ -39,18 +39,19 @@ def batch_order(n_rows: int, seed: int, epoch: int, batch_size: int) -> NDArray[
 
 
 class Rows:
-    """All rows of a job, kept on the device."""
+    """All rows of a job, kept on the device. Those that decide the best epoch stand behind the validation rows."""
 
     def __init__(self, data: PackData, seed: int, device: torch.device, dtype: torch.dtype) -> None:
         self.seed, self.device, self.dtype = seed, device, dtype
-        self.n_train, self.n_valid = len(data.x_train), len(data.x_valid)
+        judged = data.x_valid if data.stopping is None else np.concatenate([data.x_valid, data.stopping[0]])
+        self.n_train, self.n_valid = len(data.x_train), len(judged)
         self.task, self.n_inputs, self.n_outputs = data.task, data.x_train.shape[1], data.n_outputs
         self.embedding = data.embedding
         self._x = self._load(_padded(data.x_train, self.n_train + 1))
         self._target = self._load(_padded(_targets(data, data.y_train), self.n_train + 1))
         self._weights = data.weights
         chunk = min(VALIDATION_ROWS, round_up(self.n_valid, BATCH_MULTIPLE))
-        x_valid = self._load(_padded(data.x_valid, round_up(self.n_valid, chunk)))
+        x_valid = self._load(_padded(judged, round_up(self.n_valid, chunk)))
         self.x_valid = x_valid.view(-1, chunk, x_valid.shape[1])
         self._cached: tuple[tuple[int, int], Batches] | None = None
 

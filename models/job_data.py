@@ -22,13 +22,15 @@ from models.preprocess import Preprocessor, Target, fit_preprocessor
 
 Rows = NDArray[np.int64]
 VIEWS_KEPT = 4
+NO_ROWS: Rows = np.zeros(0, np.int64)
 
 
 class Fold(NamedTuple):
-    """Row numbers: which train, and which rank."""
+    """Row numbers, ascending: which train, which rank, and which decide the best epoch in place of the latter."""
 
     train: Rows
     valid: Rows
+    stop: Rows = NO_ROWS
 
 
 class TargetError(ValueError):
@@ -119,12 +121,13 @@ class JobData:
         values: Any = self.labels
         if self.task == "regression":
             values = ((self.labels - mean) / scale).astype(np.float32)
-        train, valid = (encoder.preprocessor.transform(self.part(rows)) for rows in fold)
-        rows = train, values[fold.train], valid, values[fold.valid]
+        train, valid, stop = (encoder.preprocessor.transform(self.part(rows)) for rows in fold)
+        parts = train, values[fold.train], valid, values[fold.valid]
+        stopping = (stop, values[fold.stop]) if len(fold.stop) else None
         weights = None
         if self.task != "regression" and hyper.class_weight == "balanced":
             weights = balanced_weights(values[fold.train])
-        return PackData(self.task, self.n_outputs, *rows, mean, scale, weights=weights)
+        return PackData(self.task, self.n_outputs, *parts, mean, scale, weights=weights, stopping=stopping)
 
 
 def balanced_weights(labels: NDArray[np.int64]) -> NDArray[np.float32]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+import math
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +55,8 @@ class PackData:
     target_scale: NDArray[np.float64] = field(default_factory=lambda: np.ones(1))
     embedding: Embedding | None = None
     weights: NDArray[np.float32] | None = None
+    stopping: tuple[NDArray[np.float32], NDArray[np.float32] | NDArray[np.int64]] | None = None
+    """x and y of the rows that decide the best epoch in place of the validation rows."""
 
     def view_key(self, hyper: Hyperparameters, fold: int) -> Hashable:
         """See `Views`. The rows are the same whatever is asked for, but not what outputs stand for."""
@@ -64,16 +67,47 @@ class PackData:
         return self
 
 
+class Watch(NamedTuple):
+    """Which of the reported values decides the best epoch, and what counts as better.
+
+    The rule is that of Keras' EarlyStopping with restore_best_weights: an improvement is one of more than `min_delta`.
+    """
+
+    place: int = 0
+    maximize: bool = False
+    min_delta: float = 0.0
+
+    def improves(self, values: Sequence[float], best: float | None) -> bool:
+        """Say whether an epoch with these values is better than the best one so far; what is no number never is."""
+        value = values[self.place]
+        if best is None:
+            return not math.isnan(value)
+        return value > best + self.min_delta if self.maximize else value < best - self.min_delta
+
+
 @dataclass(frozen=True)
 class PackSettings:
     """What all lanes of a job share besides the data. `metrics` are validation metrics by scikit-learn's scorer
-    names without neg_, in raw units; `metrics[0]` is the objective, `maximize` its direction. `patience` counts
-    epochs without a better objective; None never stops."""
+    names without neg_, in raw units; `metrics[0]` is the objective, `maximize` its direction. Where there is a
+    `stopping_metric`, it is computed on the stopping rows and reported behind the others. `patience` counts epochs
+    without an improvement of what is watched, which is the objective where nothing else is said; None never stops."""
 
     seed: int
     metrics: tuple[str, ...]
     maximize: bool
     patience: int | None = None
+    watch: Watch | None = None
+    stopping_metric: str | None = None
+
+    @property
+    def watched(self) -> Watch:
+        """What decides the best epoch."""
+        return self.watch or Watch(0, self.maximize)
+
+    @property
+    def n_values(self) -> int:
+        """How many values a report has."""
+        return len(self.metrics) + (self.stopping_metric is not None)
 
 
 @dataclass(frozen=True)
@@ -92,9 +126,10 @@ class LaneStart:
     """Admit a lane, or give a live one another state (PBT, HyperBand's resume).
 
     `state` None means fresh weights from `seed`. `sequence` is the number of reports its trial has already made,
-    `best_value` and `n_since_best` its early-stopping memory, which belongs to the trial and survives an exploit.
+    `best_value` (of what is watched) and `n_since_best` its early-stopping memory, which belongs to the trial and
+    survives an exploit.
     A live lane that is started again keeps its best weights; a new one has `best`, which it brings along if it moves.
-    `fold` says which rows it trains on.
+    `fold` says which rows it trains on. A lane that repeats epochs is `patient`: it never ends by patience.
     """
 
     lane: int
@@ -106,6 +141,7 @@ class LaneStart:
     n_since_best: int = 0
     best: Layers | None = None
     fold: int = 0
+    patient: bool = False
 
 
 @dataclass(frozen=True)
@@ -120,8 +156,9 @@ class LaneError:
 
 @dataclass(frozen=True)
 class LaneReport:
-    """One epoch of one lane. `values` follow PackSettings.metrics. `outcome` is set on the last report of a lane that
-    ended by itself: `diverged` (values may be NaN), `patience`, `failed` (values are NaN, `error` says why)."""
+    """One epoch of one lane. `values` follow PackSettings.metrics, then that of the stopping rows. `outcome` is set on
+    the last report of a lane that ended by itself: `diverged` (values may be NaN), `patience`, `failed` (values are
+    NaN, `error` says why). Where a trial has several lanes, values are means and `parts` holds those of each."""
 
     lane: int
     sequence: int
@@ -130,3 +167,4 @@ class LaneReport:
     values: tuple[float, ...]
     outcome: Outcome | None = None
     error: LaneError | None = None
+    parts: tuple[tuple[float, ...], ...] = ()

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from models.hyper import Hyperparameters
-from models.lanes import LaneError, LaneReport, LaneStart, LaneState, Layers, Outcome
+from models.lanes import LaneError, LaneReport, LaneStart, LaneState, Layers, Outcome, Watch
 from models.layout import RUNNING, Layout
 from models.optim import RULES
 
@@ -46,6 +46,7 @@ class Lane:
     outcome: Outcome | None = None
     group: Trained | None = None
     fold: int = 0
+    patient: bool = False
 
     @property
     def state_names(self) -> tuple[str, ...]:
@@ -58,13 +59,17 @@ class Lane:
         """Rows that keep its best epoch."""
         return tuple(best for best, now in BEST_OF.items() if now in self.state_names)
 
-    def note(self, values: Sequence[float], maximize: bool) -> bool:
-        """Take in the objective of one epoch, values[0]; say whether it is the best so far."""
-        better = self.best_value is None or (values[0] > self.best_value if maximize else values[0] < self.best_value)
+    def note(self, values: Sequence[float], watch: Watch) -> bool:
+        """Take in the values of one epoch; say whether it is the best so far."""
+        better = watch.improves(values, self.best_value)
         self.n_since_best = 0 if better else self.n_since_best + 1
         if better:
-            self.best_value = values[0]
+            self.best_value = values[watch.place]
         return better
+
+    def is_out_of(self, patience: int | None) -> bool:
+        """Say whether it has waited long enough for a better epoch."""
+        return patience is not None and self.n_since_best >= patience and not self.patient
 
     def save(self) -> LaneState:
         """Copy all that training needs to go on, unpadded.
@@ -84,7 +89,7 @@ class Lane:
     def leave(self) -> LaneStart:
         """Give all that it takes to go on elsewhere as if it had never left."""
         memory = self.sequence, self.best_value, self.n_since_best, self.best_layers()
-        return LaneStart(self.number, self.hyper, self.seed, self.save(), *memory, self.fold)
+        return LaneStart(self.number, self.hyper, self.seed, self.save(), *memory, self.fold, self.patient)
 
     def settle(self) -> None:
         """Move out of a group into rows of its own, so that the group's buffers can go."""
@@ -104,7 +109,7 @@ def admit(start: LaneStart, layout: Layout, like: Tensor) -> Lane:
 
     Raises: ValueError if the state does not fit the hyperparameters.
     """
-    lane = Lane(start.lane, start.hyper, start.seed, layout, start.sequence, fold=start.fold)
+    lane = Lane(start.lane, start.hyper, start.seed, layout, start.sequence, fold=start.fold, patient=start.patient)
     lane.best_value, lane.n_since_best, lane.earlier_best = start.best_value, start.n_since_best, start.best
     if start.state is None:
         arrays = {PARAMETERS: layout.draw(start.seed, start.hyper), RUNNING: layout.first_running()}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -126,20 +126,34 @@ METRICS: dict[str, Metric] = {
 
 
 class Judge:
-    """Scores outputs of lanes on the validation rows of one job."""
+    """Scores outputs of lanes on the validation rows of one job; by `stopping_metric` on the stopping rows, too."""
 
-    def __init__(self, data: PackData, names: Sequence[str], device: torch.device) -> None:
+    def __init__(
+        self, data: PackData, names: Sequence[str], device: torch.device, stopping_metric: str | None = None
+    ) -> None:
         self._metrics = [_find(name, data.task) for name in names]
         self.task, self.n_outputs, self.n_rows = data.task, data.n_outputs, len(data.y_valid)
         self._mean, self._scale = (torch.tensor(a, device=device) for a in (data.target_mean, data.target_scale))
         truth = torch.tensor(data.y_valid, device=device)
         self._truth = truth.double() * self._scale + self._mean if data.task == "regression" else truth
+        self._stopping: Judge | None = None
+        if stopping_metric is not None:
+            if data.stopping is None:
+                raise ValueError(f"{stopping_metric!r} is to be computed on stopping rows, but there are none")
+            on_stopping_rows = replace(data, y_valid=data.stopping[1], stopping=None)
+            self._stopping = Judge(on_stopping_rows, [stopping_metric], device)
 
     def score(self, outputs: Tensor) -> NDArray[np.float64]:
-        """Score raw outputs of the last layer, padding included.
+        """Score raw outputs of the last layer, padding included; stopping rows come behind the validation rows.
 
         Shapes: outputs [K, N, C] -> [K, metrics].
         """
+        if self._stopping is not None:
+            parts = self._score(outputs), self._stopping._score(outputs[:, self.n_rows :])
+            return np.concatenate(parts, axis=1)
+        return self._score(outputs)
+
+    def _score(self, outputs: Tensor) -> NDArray[np.float64]:
         real = outputs[:, : self.n_rows, : self.n_outputs].double()
         answers = Answers(self._predict(real), self._truth)
         values = torch.stack([metric.compute(answers) for metric in self._metrics], 1)

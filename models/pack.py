@@ -70,7 +70,7 @@ class Pack:
             if error is None:
                 available -= self.bytes_needed(start.hyper, start.fold)
             else:
-                reports.append(lane.fail(error, len(self.settings.metrics)))
+                reports.append(lane.fail(error, self.settings.n_values))
             if before is not None:
                 keep_best(lane, before)
                 before.group = None
@@ -166,7 +166,7 @@ class Pack:
             self._forget_benches()
             data = self._data.view(hyper, fold)
             rows = Rows(data, self.settings.seed, self._device, self._like.dtype)
-            judge = Judge(data, self.settings.metrics, self._device)
+            judge = Judge(data, self.settings.metrics, self._device, self.settings.stopping_metric)
             self._benches[key] = Bench(next(self._numbers), rows, judge, self._like)
         return self._benches[key]
 
@@ -213,7 +213,7 @@ class Pack:
         except Exception as error:  # an op may raise anything, and only its own lane may pay for it
             known = _lane_error(error)
             if len(lanes) == 1:
-                return [lanes[0].fail(known, len(self.settings.metrics))]
+                return [lanes[0].fail(known, self.settings.n_values)]
             if known.out_of_memory:
                 self._shortage = known.message
         else:
@@ -246,9 +246,9 @@ class Pack:
             lane.epoch, lane.n_steps, lane.sequence = lane.epoch + 1, lane.n_steps + n_steps, lane.sequence + 1
             if not (math.isfinite(loss) and math.isfinite(values[0])):
                 lane.outcome = "diverged"
-            elif lane.note(values, self.settings.maximize):
+            elif lane.note(values, self.settings.watched):
                 improved.append(lane)
-            elif self.settings.patience is not None and lane.n_since_best >= self.settings.patience:
+            elif lane.is_out_of(self.settings.patience):
                 lane.outcome = "patience"
             reports.append(LaneReport(lane.number, lane.sequence, lane.epoch, loss, tuple(values), lane.outcome))
         if improved:

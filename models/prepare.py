@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 
 from models.categories import code_column
 from models.dates import parse_date, parse_dates
+from models.draw import SplitError
 from models.features import Cells
 from models.hyper import Hyperparameters
-from models.job_data import Encoder, Fold, JobData, NoFeatureError, TargetError
+from models.job_data import Encoder, Fold, JobData, NoFeatureError, Rows, TargetError
 from models.lanes import Classes, PackData, Task
 from models.preprocess import EncodingError, FeatureError, Preprocessor, Target, to_numbers
-from models.schema import ColumnPart, FractionPart, Holdout, Kfold
-from models.split import Parts, Rows, SplitError, SplitSettings, split_rows
+from models.schema import StoppingPart, TestPart, ValidationPart
+from models.split import Parts, SplitSettings, split_rows
 from models.table import Column, Table, distinct_values, missing_mask, plain_value
 
 DEFAULTS = Hyperparameters()
@@ -40,9 +41,11 @@ class PrepareRequest:
     features: Mapping[str, str]
     targets: list[str]
     task: Task
-    test: FractionPart | ColumnPart | None
-    validation: Holdout | ColumnPart | Kfold
+    test: TestPart | None
+    validation: ValidationPart
     split_seed: int = 0
+    stopping: StoppingPart | None = None
+    refit: bool = False
     hyper: Hyperparameters = DEFAULTS
 
 
@@ -52,7 +55,8 @@ class Prepared:
 
     Shapes: test_columns [N] each, as in `JobData`. y_test: regression [N, C] float64 in raw units, multilabel [N, C] of
     0 and 1, else [N] class indices. Both None without a test part. `classes` are JSON values in the order of their
-    indices, for multilabel those of each target. `example` is the first training row, raw.
+    indices, for multilabel those of each target. `example` is the first training row, raw. `refit_fold` trains on all
+    rows but the test rows; what it validates on it has seen.
     """
 
     job_data: JobData
@@ -62,6 +66,12 @@ class Prepared:
     hyper: Hyperparameters = DEFAULTS
     example: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    refit_fold: int | None = None
+
+    @property
+    def n_folds(self) -> int:
+        """Count the folds that rank trials: all but the one that trains winners on all rows."""
+        return len(self.job_data.folds) - (self.refit_fold is not None)
 
     @property
     def data(self) -> PackData:
@@ -108,18 +118,21 @@ def prepare(table: Table, request: PrepareRequest) -> Prepared:
     parts = _split(table, request, rows, labels)
     columns = _feature_columns(table, request)
     if labels.classes is not None:
-        _check_classes(request, labels.classes, labels.values[parts.train])
+        for fold in parts.folds:
+            _check_classes(request, labels.classes, labels.values[fold.train])
     job_data = _job_data(request, columns, labels, parts)
     encoder = _fit(job_data, request.hyper)
     test = parts.test if request.test is not None else None
+    first = parts.folds[0].train[0]
     return Prepared(
         job_data=job_data,
         test_columns=None if test is None else {name: column[test] for name, column in columns.items()},
         y_test=None if test is None else labels.values[test],
         classes=labels.classes,
         hyper=request.hyper,
-        example={f.name: plain_value(table.columns[f.name][parts.train[0]]) for f in encoder.preprocessor.features},
+        example={f.name: plain_value(table.columns[f.name][first]) for f in encoder.preprocessor.features},
         notes=[*notes, *encoder.notes],
+        refit_fold=len(parts.folds) if request.refit else None,
     )
 
 
@@ -169,18 +182,23 @@ def _index_classes(name: str, column: Column, task: Task, rows: Rows) -> tuple[N
 
 
 def _split(table: Table, request: PrepareRequest, rows: Rows, labels: _Labels) -> Parts:
-    settings = SplitSettings(request.test, request.validation, request.split_seed)
+    settings = SplitSettings(request.test, request.validation, request.split_seed, request.stopping)
     classes = labels.values.astype(np.int64) if isinstance(labels.classes, list) else None
     try:
         parts = split_rows(settings, table.columns, rows, classes)
     except SplitError as error:
         raise PrepareError(error.path, error.message) from None
-    n_train, n_valid, n_test = len(parts.train), len(parts.valid), len(parts.test)
-    given = f"{len(rows)} rows give {n_train} to train, {n_valid} to validate, {n_test} to test"
-    if n_train < 2 or n_valid == 0:
-        raise PrepareError("split", f"{given}; at least 2 to train and 1 to validate are needed")
-    if request.test is not None and n_test == 0:
-        raise PrepareError("split.test", f"{given}; a test part needs a row (or set split.test to null)")
+    for number, fold in enumerate(parts.folds):
+        n_train, n_valid, n_stop, n_test = map(len, (*fold, parts.test))
+        of_fold = f"fold {number}: " if len(parts.folds) > 1 else ""
+        stops = f"{n_stop} to stop, " if request.stopping is not None else ""
+        given = f"{of_fold}{len(rows)} rows give {n_train} to train, {stops}{n_valid} to validate, {n_test} to test"
+        if n_train < 2 or n_valid == 0:
+            raise PrepareError("split", f"{given}; at least 2 to train and 1 to validate are needed")
+        if request.stopping is not None and n_stop == 0:
+            raise PrepareError("split.stopping", f"{given}; a stopping part needs a row")
+        if request.test is not None and n_test == 0:
+            raise PrepareError("split.test", f"{given}; a test part needs a row (or set split.test to null)")
     return parts
 
 
@@ -222,8 +240,11 @@ def to_dates(name: str, column: Column) -> Column:
 
 
 def _job_data(request: PrepareRequest, columns: dict[str, Cells], labels: _Labels, parts: Parts) -> JobData:
-    """Keep the rows that train or rank, numbered anew."""
-    kept = np.union1d(parts.train, parts.valid)
+    """Keep the rows that train, stop or rank, numbered anew."""
+    kept = np.unique(np.concatenate([part for fold in parts.folds for part in fold]))
+    folds = [Fold(*(np.searchsorted(kept, part) for part in fold)) for fold in parts.folds]
+    if request.refit:
+        folds.append(folds[0]._replace(train=np.arange(len(kept))))
     n_outputs = len(labels.classes or ()) if request.task == "multiclass" else len(request.targets)
     return JobData(
         task=request.task,
@@ -232,20 +253,21 @@ def _job_data(request: PrepareRequest, columns: dict[str, Cells], labels: _Label
         target_names=list(request.targets),
         labels=labels.values[kept],
         n_outputs=n_outputs,
-        folds=[Fold(np.searchsorted(kept, parts.train), np.searchsorted(kept, parts.valid))],
+        folds=folds,
     )
 
 
 def _fit(job_data: JobData, hyper: Hyperparameters) -> Encoder:
-    """Fit as the job asks where nothing varies, to find out whether it can be done."""
+    """Fit every fold as the job asks where nothing varies, to find out whether it can be done; give the first."""
     try:
-        return job_data.encoder(hyper, 0)
+        first, *_ = [job_data.encoder(hyper, fold) for fold in range(len(job_data.folds))]
     except FeatureError as error:
         raise PrepareError(f"columns.kinds.{error.name}", error.message) from None
     except TargetError as error:
         raise PrepareError("target", str(error)) from None
     except (NoFeatureError, EncodingError) as error:
         raise PrepareError("columns", str(error)) from None
+    return first
 
 
 def _check_classes(request: PrepareRequest, classes: Classes, train: NDArray[Any]) -> None:

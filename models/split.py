@@ -1,46 +1,66 @@
-"""Which rows test, validate and train: pure functions of the settings, the seed and the rows."""
+"""Which rows test, validate, stop and train: pure functions of the settings, the seed and the rows.
+
+How rows are drawn is `models/draw.py`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.dates import parse_date
-from models.schema import ColumnPart, FractionPart, Holdout, Kfold, Scalar
-from models.table import Column, distinct_values, plain_value
+from models.draw import (
+    Classes,
+    Shuffle,
+    SplitError,
+    deal_groups,
+    deal_rows,
+    draw_count,
+    draw_groups,
+    draw_rows,
+    grow_windows,
+    stratify_by,
+)
+from models.job_data import NO_ROWS, Fold, Rows
+from models.order import OrderError, order_keys
+from models.schema import (
+    ColumnFolds,
+    ColumnPart,
+    FractionPart,
+    Holdout,
+    Kfold,
+    Scalar,
+    StoppingPart,
+    TestPart,
+    TimeOrder,
+    ValidationPart,
+)
+from models.table import Column, distinct_values, missing_mask, plain_value
 
-Rows = NDArray[np.int64]
-Classes = NDArray[np.int64]
-
-
-class SplitError(ValueError):
-    """A split that cannot be made; `path` is the field of the job that asks for it."""
-
-    def __init__(self, path: str, message: str) -> None:
-        super().__init__(message)
-        self.path = path
-        self.message = message
+TIME_FRACTION = 0.2
+GROUPED_STRATA = "groups stay whole, so shares of classes cannot be kept: use auto or false"
 
 
 @dataclass(frozen=True)
 class SplitSettings:
-    """How to cut: the test part first, then the validation part from what is left."""
+    """How to cut: the test part first, then the validation part or folds from what is left, then, from the training
+    rows of each fold, the rows that decide the best epoch."""
 
-    test: FractionPart | ColumnPart | None
-    validation: Holdout | ColumnPart | Kfold
+    test: TestPart | None
+    validation: ValidationPart
     seed: int
+    stopping: StoppingPart | None = None
 
 
 @dataclass(frozen=True)
 class Parts:
-    """Row numbers of each part, ascending; together they are all rows that were given."""
+    """Row numbers, ascending: the test part, and the folds of all other rows; repeat by repeat."""
 
-    train: Rows
-    valid: Rows
+    folds: list[Fold]
     test: Rows
 
 
@@ -49,37 +69,120 @@ def split_rows(settings: SplitSettings, columns: Mapping[str, Column], rows: Row
 
     Raises: SplitError.
     """
-    test = _test_rows(settings, columns, rows, classes)
-    rest = np.setdiff1d(rows, test)
-    valid = _valid_rows(settings, columns, rest, classes)
-    return Parts(train=np.setdiff1d(rest, valid), valid=valid, test=test)
+    knife = _Knife(settings, columns, rows, classes)
+    test = NO_ROWS
+    if settings.test is not None:
+        test = knife.cut("split.test", settings.test, rows, Shuffle(settings.seed, "test"))
+    folds = knife.folds(np.setdiff1d(rows, test))
+    return Parts([knife.with_stopping(fold, number) for number, fold in enumerate(folds)], test)
 
 
-def _test_rows(settings: SplitSettings, columns: Mapping[str, Column], rows: Rows, classes: Classes | None) -> Rows:
-    if settings.test is None:
-        return rows[:0]
-    if isinstance(settings.test, ColumnPart):
-        return _rows_by_column("split.test", settings.test, columns, rows)
-    # The test part follows the wish that the validation part states: both must look like the rest.
-    wish = settings.validation.stratify if isinstance(settings.validation, Holdout) else "auto"
-    order = Shuffle(settings.seed, "test")
-    return draw_rows(rows, settings.test.fraction, order, stratify_by(wish, rows, classes, "split.validation.stratify"))
+class _Knife:
+    """Cuts rows in the way that the validation part states, which test and stopping parts must follow."""
+
+    def __init__(
+        self, settings: SplitSettings, columns: Mapping[str, Column], rows: Rows, classes: Classes | None
+    ) -> None:
+        self._settings, self._columns, self._classes = settings, columns, classes
+        validation = settings.validation
+        self._groups = self._moments = None
+        if isinstance(validation, TimeOrder):
+            self._moments = _moments(validation, _column(columns, validation.column, "split.validation"), rows)
+        if isinstance(validation, Holdout | Kfold) and validation.group is not None:
+            if validation.stratify is True:
+                raise SplitError("split.validation.stratify", GROUPED_STRATA)
+            self._groups = _groups(_column(columns, validation.group, "split.validation", "group"), rows)
+
+    def cut(self, path: str, part: FractionPart | ColumnPart, rows: Rows, shuffle: Shuffle) -> Rows:
+        if isinstance(part, ColumnPart):
+            return _rows_by_column(path, part, self._columns, rows)
+        return self._draw(rows, part.fraction, shuffle)
+
+    def folds(self, rows: Rows) -> list[Fold]:
+        validation, seed = self._settings.validation, self._settings.seed
+        match validation:
+            case ColumnPart():
+                parts = [_rows_by_column("split.validation", validation, self._columns, rows)]
+            case Holdout():
+                parts = [self._draw(rows, validation.fraction, Shuffle(seed, "validation"))]
+            case Kfold():
+                parts = [part for repeat in range(validation.repeats) for part in self._deal(rows, validation, repeat)]
+            case ColumnFolds():
+                parts = _rows_by_value(validation, self._columns, rows)
+            case TimeOrder(folds=None):
+                parts = [self._draw(rows, validation.fraction or TIME_FRACTION, Shuffle(seed, "validation"))]
+            case TimeOrder(folds=int(n_folds)):
+                return grow_windows(self._in_time(rows), n_folds)
+        return [Fold(np.setdiff1d(rows, part), part) for part in parts]
+
+    def with_stopping(self, fold: Fold, number: int) -> Fold:
+        """Take the stopping part out of the training rows of a fold."""
+        part = self._settings.stopping
+        if part is None:
+            return fold
+        stop = self.cut("split.stopping", part, fold.train, Shuffle(self._settings.seed, "stopping", number))
+        return Fold(np.setdiff1d(fold.train, stop), fold.valid, stop)
+
+    def _draw(self, rows: Rows, fraction: float, shuffle: Shuffle) -> Rows:
+        if self._moments is not None:
+            return np.sort(self._in_time(rows)[len(rows) - draw_count(len(rows), fraction) :])
+        if self._groups is not None:
+            return draw_groups(rows, fraction, shuffle, self._groups)
+        return draw_rows(rows, fraction, shuffle, self._strata(rows, shuffle.purpose))
+
+    def _deal(self, rows: Rows, validation: Kfold, repeat: int) -> list[Rows]:
+        shuffle, n_folds = Shuffle(self._settings.seed, "folds", repeat), validation.folds
+        if self._groups is not None:
+            return deal_groups(rows, n_folds, shuffle, self._groups)
+        return deal_rows(rows, n_folds, shuffle, self._strata(rows, "folds"))
+
+    def _strata(self, rows: Rows, purpose: str) -> Classes | None:
+        validation = self._settings.validation
+        wish = validation.stratify if isinstance(validation, Holdout | Kfold) else "auto"
+        if wish is True and purpose == "stopping":
+            wish = "auto"  # small classes have been found to do for validation; here they stay in training
+        strata = stratify_by(wish, rows, self._classes, "split.validation.stratify")
+        if strata is not None and isinstance(validation, Kfold) and purpose == "folds":
+            _check_strata(strata[rows], validation)
+        return strata
+
+    def _in_time(self, rows: Rows) -> Rows:
+        """Sort rows by their moment; those of one moment by their number."""
+        if self._moments is None:
+            raise AssertionError("rows without moments have no order in time")
+        in_time: Rows = rows[np.argsort(self._moments[rows], kind="stable")]
+        return in_time
 
 
-def _valid_rows(settings: SplitSettings, columns: Mapping[str, Column], rows: Rows, classes: Classes | None) -> Rows:
-    validation = settings.validation
-    if isinstance(validation, ColumnPart):
-        return _rows_by_column("split.validation", validation, columns, rows)
-    if isinstance(validation, Kfold):
-        raise SplitError("split.validation.kind", "kfold is not offered yet; holdout and column are")
-    strata = stratify_by(validation.stratify, rows, classes, "split.validation.stratify")
-    return draw_rows(rows, validation.fraction, Shuffle(settings.seed, "validation"), strata)
+def _column(columns: Mapping[str, Column], name: str, path: str, field: str = "column") -> Column:
+    if name not in columns:
+        raise SplitError(f"{path}.{field}", f"there is no column {name!r}")
+    return columns[name]
+
+
+def _moments(part: TimeOrder, column: Column, rows: Rows) -> NDArray[Any]:
+    try:
+        found = order_keys(column[rows])
+    except OrderError as error:
+        raise SplitError("split.validation.column", f"{part.column!r} gives rows no order: {error}") from None
+    keys = np.zeros(len(column), found.dtype)
+    keys[rows] = found
+    return keys
+
+
+def _groups(column: Column, rows: Rows) -> Classes:
+    """Number the groups; rows that are not asked for are in none."""
+    present = column[rows]
+    if missing_mask(present).any():
+        raise SplitError("split.validation.group", f"{int(missing_mask(present).sum())} rows have no group")
+    places = {value: place for place, value in enumerate(distinct_values(present)[0])}
+    groups = np.full(len(column), -1, dtype=np.int64)
+    groups[rows] = [places[cell] for cell in present]
+    return groups
 
 
 def _rows_by_column(path: str, part: ColumnPart, columns: Mapping[str, Column], rows: Rows) -> Rows:
-    if part.column not in columns:
-        raise SplitError(f"{path}.column", f"there is no column {part.column!r}")
-    column = columns[part.column]
+    column = _column(columns, part.column, path)
     chosen = np.zeros(len(column), dtype=bool)
     for value in part.values:
         matches = _equal_mask(column, value)
@@ -88,6 +191,15 @@ def _rows_by_column(path: str, part: ColumnPart, columns: Mapping[str, Column], 
             raise SplitError(f"{path}.values", f"column {part.column!r} never holds {value!r}; it holds {there}")
         chosen |= matches
     return rows[chosen[rows]]
+
+
+def _rows_by_value(part: ColumnFolds, columns: Mapping[str, Column], rows: Rows) -> list[Rows]:
+    """One fold for each value, in their order; a row without one only trains."""
+    column = _column(columns, part.column, "split.validation")
+    values = distinct_values(column[rows])[0]
+    if len(values) < 2:
+        raise SplitError("split.validation.column", f"column {part.column!r} holds {len(values)} values; folds need 2")
+    return [rows[_equal_mask(column[rows], plain_value(value))] for value in values]
 
 
 def _equal_mask(column: Column, value: Scalar) -> NDArray[np.bool_]:
@@ -102,55 +214,14 @@ def _equal_mask(column: Column, value: Scalar) -> NDArray[np.bool_]:
     return np.fromiter(hits, dtype=bool, count=len(column))
 
 
-def stratify_by(wish: bool | Literal["auto"], rows: Rows, classes: Classes | None, path: str) -> Classes | None:
-    """Decide by what to stratify: "auto" does so for classes, and keeps a class of one row for training.
-
-    Raises: SplitError if stratification is demanded and impossible.
-    """
-    if wish is True and classes is None:
-        raise SplitError(path, "true needs a classification task; use false or auto for regression")
-    if wish is False or classes is None:
-        return None
-    counts = np.bincount(classes[rows])
-    if wish is True and (counts == 1).any():
-        raise SplitError(path, f"class number {int((counts == 1).argmax())} has one row and cannot be split; use auto")
-    return classes
-
-
-@dataclass(frozen=True)
-class Shuffle:
-    """A random order of rows. It sorts by PCG64's raw stream, which numpy promises never to change."""
-
-    seed: int
-    purpose: Literal["test", "validation"]
-
-    def order(self, rows: Rows) -> Rows:
-        """Shuffle rows."""
-        salt = {"test": 1, "validation": 2}[self.purpose]
-        keys: Any = np.random.PCG64([self.seed, salt]).random_raw(len(rows))
-        shuffled: Rows = rows[np.argsort(keys, kind="stable")]
-        return shuffled
-
-
-def draw_rows(rows: Rows, fraction: float, shuffle: Shuffle, strata: Classes | None) -> Rows:
-    """Draw a share of the rows, ascending: at least one if there are two, and never the last row of a class."""
-    shuffled = shuffle.order(rows)
-    wanted = min(max(round(fraction * len(rows)), 1), max(len(rows) - 1, 0))
-    if strata is None:
-        return np.sort(shuffled[:wanted])
-    labels = strata[shuffled]
-    counts = _apportion(np.bincount(labels), wanted)
-    drawn = [shuffled[labels == label][:count] for label, count in enumerate(counts)]
-    return np.sort(np.concatenate(drawn))
-
-
-def _apportion(counts: NDArray[np.int64], wanted: int) -> list[int]:
-    """Share `wanted` rows among classes by largest remainder; every class keeps a row."""
-    room = np.maximum(counts - 1, 0)
-    quota = counts * wanted / counts.sum()
-    taken = np.minimum(np.floor(quota).astype(np.int64), room)
-    for label in np.argsort(taken - quota, kind="stable"):  # those that were rounded down most come first
-        taken[label] += min(1, wanted - taken.sum(), room[label] - taken[label])
-    for label in np.argsort(-counts, kind="stable"):  # what small classes could not give, large ones do
-        taken[label] += min(wanted - taken.sum(), room[label] - taken[label])
-    return [int(count) for count in taken]
+def _check_strata(labels: Classes, validation: Kfold) -> None:
+    """A class must be in the training rows of every fold; where strata are demanded, in every validation part too."""
+    counts = np.bincount(labels)
+    least = validation.folds if validation.stratify is True else 2
+    small = (counts > 0) & (counts < least)
+    if small.any():
+        label = int(small.argmax())
+        raise SplitError(
+            "split.validation.folds",
+            f"class number {label} has {counts[label]} rows outside the test part; {least} are needed",
+        )

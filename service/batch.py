@@ -31,7 +31,7 @@ from models.lanes import LaneReport
 from service.database import now
 from service.numbers import dump_json, exact, finite, plain
 from service.queries.events import NewEvent
-from service.standing import describe_error
+from service.standing import describe_error, exact_parts
 from service.tables import Command, Journal, Model, ModelBlob, Report, Segment, Snapshot, Table, Trial
 from workers.sink import JournalFact, ModelFact, SegmentFact, SnapshotFact
 
@@ -96,7 +96,7 @@ def store_models(session: Session, job_id: str, models: Sequence[tuple[str, Mode
 
 def prune_models(session: Session, job_id: str, keep: int, maximize: bool) -> set[str]:
     """Delete all but the `keep` best models of trials, and return the ids of those that stay."""
-    query = select(Model.id, Model.objective, Model.trial).where(Model.job_id == job_id, Model.origin == "trial")
+    query = select(Model.id, Model.objective, Model.trial).where(Model.job_id == job_id, Model.is_of_trial)
     ranked = sorted(session.execute(query), key=lambda row: model_rank(row.objective, row.trial, maximize))
     for row in ranked[keep:]:
         session.execute(delete(Model).where(Model.id == row.id))
@@ -159,15 +159,19 @@ def report_row(round_number: int, segment: int, report: LaneReport) -> Row:
         "train_loss": finite(report.train_loss),
         "is_finite": all(map(math.isfinite, numbers)),
         "values": exact(numbers),
+        "parts": exact_parts(report),
         "outcome": report.outcome,
         "error": describe_error(report.error),
     }
 
 
-def reports_event(round_number: int, rows: Iterable[Row]) -> NewEvent:
-    """The curves of one round, as columns."""
-    table = [[row[name] for name in REPORT_COLUMNS] for row in rows]
-    return NewEvent("reports", {"round": round_number, "columns": REPORT_COLUMNS, "rows": table})
+def reports_event(round_number: int, rows: Iterable[Row], best: Sequence[float | None] | None = None) -> NewEvent:
+    """The curves of one round, as columns. `best` is each trial's objective at its best epoch, where that is not simply
+    the best objective."""
+    columns, table = REPORT_COLUMNS, [[row[name] for name in REPORT_COLUMNS] for row in rows]
+    if best is not None:
+        columns, table = [*columns, "best"], [[*row, value] for row, value in zip(table, best, strict=True)]
+    return NewEvent("reports", {"round": round_number, "columns": columns, "rows": table})
 
 
 def segment_row(fact: SegmentFact) -> Row:

@@ -94,8 +94,8 @@ def parse_url(url: str | URL) -> URL:
     raise ValueError(f"database {kind!r} is not known; it can be sqlite or postgresql")
 
 
-def migrate(url: str) -> None:
-    """Bring the database to the newest schema, in one transaction, one process at a time."""
+def migrate(url: str, revision: str = "head") -> None:
+    """Bring the database to the newest schema or to a released one, in one transaction, one process at a time."""
     parsed = parse_url(url)
     if parsed.get_backend_name() == "sqlite" and parsed.database:
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
@@ -106,7 +106,7 @@ def migrate(url: str) -> None:
             if connection.dialect.name == "postgresql":
                 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
             config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            command.upgrade(config, revision)
     finally:
         database.close()
 

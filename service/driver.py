@@ -148,7 +148,8 @@ class Driver:
         job, record = self._load(work.job_id)
         prepared = prepare(self._load_table(job.dataset), job.prepare_request())
         fleet = Fleet([RaySeat(name) for name in work.seats])
-        with Recorder(self._database, work.claim, patience_seconds=self._settings.storage_patience_seconds) as recorder:
+        patience = self._settings.storage_patience_seconds
+        with Recorder(self._database, work.claim, watch=job.watch, patience_seconds=patience) as recorder:
             lease = Lease(work.job_id, work.lease_epoch)
             return run_job(JobRun(lease, job, prepared, fleet, recorder, record, Commands(recorder)))
 

@@ -32,7 +32,7 @@ def load_record(session: Session, job_id: str) -> Record:
         },
         journal=[_entry(row) for row in session.scalars(_of(Journal, job_id).order_by(Journal.number))],
         snapshots={row.trial: _snapshot(row) for row in session.scalars(_of(Snapshot, job_id))},
-        models=frozenset(session.scalars(select(Model.trial).where(Model.job_id == job_id, Model.origin == "trial"))),
+        models=frozenset(session.scalars(select(Model.trial).where(Model.job_id == job_id, Model.is_of_trial))),
         n_rounds=0 if job is None else job.n_rounds,
         seconds=0.0 if job is None else job.seconds,
     )
@@ -44,7 +44,7 @@ def _of(table: type[Any], job_id: str) -> Select[Any]:
 
 def _load_reports(session: Session, job_id: str) -> dict[tuple[int, int], LaneReport]:
     """Columns only: a long job has millions of reports, and objects of the mapper cost ten times as much."""
-    columns = (Report.trial, Report.sequence, Report.epoch, Report.values, Report.outcome, Report.error)
+    columns = (Report.trial, Report.sequence, Report.epoch, Report.values, Report.parts, Report.outcome, Report.error)
     query = select(*columns).where(Report.job_id == job_id).order_by(Report.trial, Report.sequence)
     return {(row.trial, row.sequence): _report(row) for row in session.execute(query)}
 
@@ -59,6 +59,7 @@ def _report(row: Any) -> LaneReport:
         values=tuple(values),
         outcome=row.outcome,
         error=_error(row.error),
+        parts=tuple(tuple(from_exact(values)) for values in row.parts or ()),
     )
 
 

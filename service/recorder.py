@@ -17,7 +17,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from models.lanes import LaneReport
+from models.lanes import LaneReport, Watch
 from search.trial import TRIAL_ENDED, JobState, TrialReason, TrialState
 from service.batch import (
     Batch,
@@ -47,14 +47,22 @@ class Recorder:
     """Stores what one driver reports about its job. Not for several threads.
 
     Rounds that end within `least_gap_seconds` of the last write wait for the next one; `flush` stores whole rounds at
-    once, `close` stores everything. Leaving its `with` block by an exception stores whole rounds only.
+    once, `close` stores everything. `watch` decides a trial's best epoch; None is the objective. Leaving its `with`
+    block by an exception stores whole rounds only.
     """
 
     def __init__(
-        self, database: Database, claim: Claim, *, patience_seconds: float = 120.0, least_gap_seconds: float = 0.1
+        self,
+        database: Database,
+        claim: Claim,
+        *,
+        watch: Watch | None = None,
+        patience_seconds: float = 120.0,
+        least_gap_seconds: float = 0.1,
     ) -> None:
         self._database = database
         self._claim = claim
+        self._watch = watch
         self._patience_seconds = patience_seconds
         self._least_gap_seconds = least_gap_seconds
         self._open = Batch()  # the round that has not ended
@@ -84,14 +92,16 @@ class Recorder:
 
     def reports(self, round_number: int, segments: Mapping[int, int], reports: Sequence[LaneReport]) -> None:
         """Take the reports of one round."""
-        rows = []
+        rows, best = [], []
         for report in reports:
             self._standings.observe(report)
+            if self._watches_else:
+                best.append(self._standings.of(report.lane).objective)
             self._changed.add(report.lane)
             rows.append(report_row(round_number, segments.get(report.lane, 0), report))
         if rows:
             self._open.reports.extend(rows)
-            self._open.events.append(reports_event(round_number, rows))
+            self._open.events.append(reports_event(round_number, rows, best if self._watches_else else None))
 
     def snapshot(self, fact: SnapshotFact) -> None:
         """Take a trial's weights, in place of earlier ones."""
@@ -178,7 +188,8 @@ class Recorder:
         self._n_writes, self._seconds_before = job.n_writes, job.seconds
         trials = session.scalars(select(Trial).where(Trial.job_id == job.id).order_by(Trial.number))
         standings = {trial.number: _standing(trial) for trial in trials}
-        self._standings = Standings(job.maximize, job.n_epochs, standings)
+        self._standings = Standings(job.maximize, self._watch or Watch(0, job.maximize), job.n_epochs, standings)
+        self._watches_else = self._standings.watch != Watch(0, job.maximize)
         self._totals = self._total(job.n_rounds)
         models = session.execute(select(Model.trial, Model.origin, Model.id).where(Model.job_id == job.id))
         self._model_ids = {(trial, origin): model_id for trial, origin, model_id in models}

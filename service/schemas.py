@@ -107,7 +107,7 @@ class PlanView(BaseModel):
 
 
 class TrialView(View):
-    """One point of the space. `objective`, `best_epoch` and `metrics` are those of its best epoch."""
+    """One point of the space. `objective`, `spread`, `best_epoch` and `metrics` are those of its best epoch."""
 
     number: int
     state: TrialState
@@ -115,6 +115,9 @@ class TrialView(View):
     parameters: dict[str, Any]
     rung: int | None
     objective: float | None
+    spread: float | None = Field(
+        description="Standard deviation of the objective over folds and repeats, divided by their number; null for one."
+    )
     best_epoch: int | None
     metrics: dict[str, float | None]
     epochs: int = Field(description="Age of its weights.")
@@ -136,10 +139,20 @@ class SegmentView(View):
     parameters: dict[str, Any]
 
 
+class PartView(BaseModel):
+    """What one of a trial's lanes scored on its own validation rows at the trial's best epoch."""
+
+    fold: int = Field(description="Counted from 0, over all repeats of the split.")
+    repeat: int = Field(description="Which of the seeds of `repeats`, from 0.")
+    metrics: dict[str, float | None]
+
+
 class TrialDetail(TrialView):
-    """A trial with the stretches of its life."""
+    """A trial with the stretches of its life, and what its metrics are the means of."""
 
     segments: list[SegmentView]
+    folds: list[PartView] = Field(description="One for each fold and each repeat; empty where there is one lane.")
+    spreads: dict[str, float | None] = Field(description="Standard deviation of each metric over them.")
 
 
 class ReportView(BaseModel):
@@ -186,7 +199,7 @@ class ModelView(View):
     id: str
     job: str
     trial: int = Field(description="Of an ensemble: that of its heaviest member.")
-    origin: str = Field(description="trial or ensemble.")
+    origin: str = Field(description="trial, refit (trained once more on all rows but the test rows) or ensemble.")
     epoch: int
     objective: float | None
     metrics: dict[str, float | None] = Field(description="On validation rows.")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
+from statistics import pstdev
 from typing import Any
 
-from models.lanes import LaneError, LaneReport
+from models.lanes import LaneError, LaneReport, Watch
 from search.trial import TRIAL_ENDED, TrialReason, TrialState
-from service.numbers import exact, plain
+from service.numbers import exact, finite, from_exact, plain
 from workers.sink import TrialFact
 
 OUT_OF_THE_RACE = frozenset({TrialState.DIVERGED, TrialState.FAILED, TrialState.CANCELLED})
@@ -29,6 +30,7 @@ class Standing:
     best_sequence: int | None = None
     best_epoch: int | None = None
     metrics: list[Any] = field(default_factory=list)
+    parts: list[Any] | None = None
     epochs: int = 0
     n_reports: int = 0
     parent: int | None = None
@@ -40,25 +42,31 @@ class Standing:
         self.parameters = plain(fact.parameters)
         self.error = describe_error(fact.error)
 
-    def observe(self, report: LaneReport, maximize: bool) -> bool:
+    def observe(self, report: LaneReport, watch: Watch) -> bool:
         """Count a report, unless it has been counted before; the best epoch wins, the earlier one of equals."""
         if report.sequence <= self.n_reports:
             return False
         self.n_reports, self.epochs = report.sequence, report.epoch
         value = report.values[0] if report.values else math.nan
-        if math.isfinite(value) and (self.objective is None or is_better(value, self.objective, maximize)):
+        if math.isfinite(value) and watch.improves(report.values, self._watched(watch)):
             self.objective, self.best_sequence, self.best_epoch = value, report.sequence, report.epoch
-            self.metrics = exact(report.values)
+            self.metrics, self.parts = exact(report.values), exact_parts(report)
         return True
+
+    def _watched(self, watch: Watch) -> float | None:
+        """What the best epoch so far is the best for."""
+        if watch.place == 0 or self.objective is None:
+            return self.objective
+        return from_exact(self.metrics[watch.place : watch.place + 1])[0]
 
     def row(self) -> dict[str, Any]:
         """The columns of the trial's row; values are replaced, never changed, so a shallow copy is a copy."""
         return dict(vars(self))
 
     def told(self) -> dict[str, Any]:
-        """The `trial` event: the trial without its metrics."""
+        """The `trial` event: the trial without its metrics, but with the spread of its objective."""
         row = self.row()
-        return {name: row[name] for name in TOLD}
+        return {name: row[name] for name in TOLD} | {"spread": spread_of(self.parts)}
 
 
 @dataclass
@@ -66,6 +74,7 @@ class Standings:
     """All trials of one job, with the leader and the totals that its row shows."""
 
     maximize: bool
+    watch: Watch
     n_epochs: int = 0
     trials: dict[int, Standing] = field(default_factory=dict)
     done: set[int] = field(default_factory=set)
@@ -88,7 +97,7 @@ class Standings:
     def observe(self, report: LaneReport) -> None:
         """Count a report of the trial that its lane carries."""
         trial = self.of(report.lane)
-        if trial.observe(report, self.maximize):
+        if trial.observe(report, self.watch):
             self.n_epochs += report.outcome != "failed"
             self._elect([trial])
 
@@ -116,6 +125,20 @@ class Standings:
         if trial.objective == best:
             return trial.number < self.leader
         return is_better(trial.objective, best, self.maximize)
+
+
+def exact_parts(report: LaneReport) -> list[Any] | None:
+    """The values of each of a trial's lanes, to the bit; None where there is one."""
+    return [exact(values) for values in report.parts] or None
+
+
+def spread_of(parts: Sequence[Sequence[Any]] | None, place: int = 0) -> float | None:
+    """Standard deviation of one value over folds and repeats, as scikit-learn's std_test_score: divided by their
+    number. None with one lane, and where a value is not finite."""
+    if not parts:
+        return None
+    column = from_exact(values[place] for values in parts)
+    return finite(pstdev(column)) if all(map(math.isfinite, column)) else None
 
 
 def is_better(value: float, other: float, maximize: bool) -> bool:

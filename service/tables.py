@@ -21,6 +21,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
 )
+from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from service.database import now
@@ -114,7 +115,7 @@ def _job_key() -> Mapped[str]:
 
 
 class Trial(Table):
-    """One point with its state and the totals of its reports."""
+    """One point with its state and the totals of its reports; `metrics` and `parts` are those of its best epoch."""
 
     __tablename__ = "trial"
     job_id: Mapped[str] = _job_key()
@@ -127,6 +128,7 @@ class Trial(Table):
     best_sequence: Mapped[int | None]
     best_epoch: Mapped[int | None]
     metrics: Mapped[list[Any]]
+    parts: Mapped[list[Any] | None]
     epochs: Mapped[int] = mapped_column(default=0)
     n_reports: Mapped[int] = mapped_column(default=0)
     parent: Mapped[int | None]
@@ -151,7 +153,8 @@ class Segment(Table):
 
 
 class Report(Table):
-    """One epoch of one trial. `values` holds the training loss and all metrics to the last bit."""
+    """One epoch of one trial. `values` holds the training loss and all metrics to the last bit; `parts`, where
+    the trial has several lanes, the metrics of each."""
 
     __tablename__ = "report"
     job_id: Mapped[str] = _job_key()
@@ -164,6 +167,7 @@ class Report(Table):
     train_loss: Mapped[float | None]
     is_finite: Mapped[bool]
     values: Mapped[list[Any]]
+    parts: Mapped[list[Any] | None]
     outcome: Mapped[str | None] = mapped_column(String(20))
     error: Mapped[Facts | None]
     created_at: Mapped[float] = mapped_column(default=now())
@@ -223,6 +227,11 @@ class Model(Table):
     sha256: Mapped[str] = mapped_column(String(64))
     created_at: Mapped[float] = mapped_column(default=now())
     __table_args__ = (UniqueConstraint("job_id", "trial", "origin"),)
+
+    @hybrid_property
+    def is_of_trial(self) -> bool:
+        """It is the network of one trial, as it was trained or trained once more; no ensemble."""
+        return self.origin != "ensemble"
 
 
 class ModelBlob(Table):

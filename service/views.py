@@ -8,8 +8,20 @@ from typing import Any
 from models.schema import ColumnSchema
 from service.numbers import finite, from_exact
 from service.queries.jobs import describe_best, describe_progress
-from service.schemas import DatasetDetail, DatasetView, JobView, ModelDetail, ModelView, ReportView, TrialView
-from service.tables import Dataset, Job, Model, Report, Trial
+from service.schemas import (
+    DatasetDetail,
+    DatasetView,
+    JobView,
+    ModelDetail,
+    ModelView,
+    PartView,
+    ReportView,
+    SegmentView,
+    TrialDetail,
+    TrialView,
+)
+from service.standing import spread_of
+from service.tables import Dataset, Job, Model, Report, Segment, Trial
 
 MODEL_FORMATS = ["package", "safetensors"]
 _JOB_COLUMNS = ("id", "name", "state", "reason", "detail", "labels", "spec", "resolved_spec", "plan", "numeric_class")
@@ -30,14 +42,36 @@ def view_job(job: Job, best_model: str | None) -> JobView:
 
 
 def metric_names(job: Job) -> list[str]:
-    """Names of a job's metrics in the order of its reports' values; the first is the objective."""
-    return list(job.resolved_spec.get("metrics") or [])
+    """Names of a job's metrics in the order of its reports' values; the first is the objective, and what early stopping
+    watches on rows of its own comes last."""
+    spec = job.resolved_spec
+    names = list(spec.get("metrics") or [])
+    if (spec.get("split") or {}).get("stopping"):
+        watched = (spec.get("early_stopping") or {}).get("metric") or names[0]
+        names.append(f"{watched} on stopping rows")
+    return names
 
 
 def view_trial(trial: Trial, metrics: Sequence[str]) -> TrialView:
     """Show a trial."""
-    columns = {name: getattr(trial, name) for name in TrialView.model_fields if name != "metrics"}
-    return TrialView(**columns, metrics=_name_metrics(metrics, trial.metrics))
+    columns = {name: getattr(trial, name) for name in TrialView.model_fields if name not in ("metrics", "spread")}
+    return TrialView(**columns, metrics=_name_metrics(metrics, trial.metrics), spread=spread_of(trial.parts))
+
+
+def view_trial_detail(trial: Trial, job: Job, segments: Sequence[Segment]) -> TrialDetail:
+    """Show a trial with its segments and its folds."""
+    names, parts = metric_names(job), trial.parts or []
+    n_folds = max(len(parts) // (job.resolved_spec.get("repeats") or 1), 1)
+    folds = [
+        PartView(fold=number % n_folds, repeat=number // n_folds, metrics=_name_metrics(names, values))
+        for number, values in enumerate(parts)
+    ]
+    return TrialDetail(
+        **dict(view_trial(trial, names)),
+        segments=[SegmentView.model_validate(segment) for segment in segments],
+        folds=folds,
+        spreads={name: spread_of(parts, place) for place, name in enumerate(names)} if parts else {},
+    )
 
 
 def view_report(report: Report, metrics: Sequence[str]) -> ReportView:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
@@ -11,6 +11,7 @@ from search.budget import MOST_TRIALS, Budget
 from search.discovery import AnyAlgorithm, AnyScheduler
 from search.space import Space
 
+MOST_LANES_PER_TRIAL = 1000
 _EXAMPLE_SPACE = {"learning_rate": {"type": "float", "low": 3e-4, "high": 3e-2, "log": True}}
 
 
@@ -31,10 +32,18 @@ class Columns(_Strict):
 
 
 class EarlyStopping(_Strict):
-    """When a trial ends by itself."""
+    """When a trial ends by itself, and which of its epochs is the best: that of the watched metric."""
 
     patience: int = Field(
-        default=10, ge=1, le=100_000, description="Epochs without a better objective.", examples=[10], strict=True
+        default=10, ge=1, le=100_000, description="Epochs without an improvement.", examples=[10], strict=True
+    )
+    min_delta: float = Field(
+        default=0.0, ge=0, description="What is better by no more than this is no improvement.", examples=[1e-4]
+    )
+    metric: str | None = Field(
+        default=None,
+        description="The metric to watch, on the stopping rows if the split has any; null is the objective.",
+        examples=["accuracy"],
     )
 
 
@@ -157,8 +166,19 @@ class JobSpec(_Strict):
         description="Live trials at once; null chooses by algorithm and scheduler.",
         examples=[None],
     )
-    repeats: int = Field(default=1, ge=1, le=1000, description="Lanes per trial. Only 1 yet.", examples=[1])
-    refit: Any = Field(default=None, description="Train the winner again on more rows. Not yet.", examples=[None])
+    repeats: int = Field(
+        default=1,
+        ge=1,
+        le=MOST_LANES_PER_TRIAL,
+        strict=True,
+        description="Seeds with which every trial is trained on every fold; its values are their means.",
+        examples=[1],
+    )
+    refit: bool | None = Field(
+        default=None,
+        description="Train the winners again, on all rows but the test rows; null does so where there are folds.",
+        examples=[None],
+    )
     keep_models: int = Field(
         default=3, ge=1, le=100, strict=True, description="Models to store, best first.", examples=[3]
     )

@@ -53,7 +53,8 @@ class JobShape:
 
     @classmethod
     def of(cls, data: PackData) -> JobShape:
-        return cls(len(data.x_train), len(data.x_valid), data.x_train.shape[1], data.n_outputs)
+        n_judged = len(data.x_valid) + (len(data.stopping[0]) if data.stopping else 0)
+        return cls(len(data.x_train), n_judged, data.x_train.shape[1], data.n_outputs)
 
 
 @dataclass(frozen=True)

@@ -16,33 +16,30 @@ from workers.costs import ONE_BY_ONE, JobShape, LaneLoad, prices_for
 from workers.errors import WorkersLost
 from workers.pack_host import Lease, Swept
 from workers.placement import Paces, even_out, place
+from workers.seat import Seat, SeatLost
 
 MAX_REPEATS = 20
 """So often in a row a round or a range test may lose workers before the job gives up."""
 
 
-class SeatLost(Exception):
-    """The process behind a seat is gone, and with it the lanes it held."""
+class Lanes(Protocol):
+    """The verbs of a fleet, as whoever keeps account of lanes uses them; see `Fleet`."""
 
+    def open(self, context: JobContext) -> dict[str, str]: ...
 
-class Call(Protocol):
-    """An answer that is on its way."""
+    def start(self, starts: Sequence[LaneStart]) -> list[LaneReport]: ...
 
-    def result(self) -> Any:
-        """Wait for the answer. Raises: SeatLost, or what the pack raised."""
+    def train(self, epochs: Mapping[int, int]) -> list[LaneReport]: ...
 
+    def save(self, lanes: Iterable[int]) -> dict[int, LaneState]: ...
 
-class Seat(Protocol):
-    """One pack host, wherever it runs. A lost seat may come back empty: `revive` says whether it has."""
+    def drop(self, lanes: Iterable[int]) -> None: ...
 
-    name: str
+    def take_lost(self) -> set[int]: ...
 
-    def call(self, verb: str, *arguments: Any) -> Call: ...
+    def take_shortages(self) -> dict[str, str]: ...
 
-    def share(self, value: Any) -> Any:
-        """Put a large value where every seat of this kind can reach it."""
-
-    def revive(self, wait_seconds: float) -> bool: ...
+    def close(self) -> None: ...
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from models.hyper import Hyperparameters
-from models.lanes import LaneReport, LaneStart, LaneState
+from models.lanes import LaneReport, Watch
 from search.trial import TRIAL_ENDED, TrialReason, TrialState
 from workers.errors import ReplayMismatch, WorkersLost
-from workers.fleet import MAX_REPEATS, Fleet
-from workers.lives import Lives, Recipe, Segment, StateKey, TrialLife, lane_seed
+from workers.fleet import MAX_REPEATS, Lanes
+from workers.lives import Lives, Segment, StateKey, TrialLife, lane_seed
+from workers.retrain import retrain
 from workers.sink import Record, SegmentFact, Sink, SnapshotFact
 
 
@@ -34,7 +35,7 @@ class LedgerSettings:
     """What the ledger must know of a job. `keep_states`: other trials may restore from a saved one (PBT)."""
 
     seed: int
-    maximize: bool
+    watch: Watch
     build: Build
     notes: Notes
     keep_states: bool
@@ -44,7 +45,7 @@ class LedgerSettings:
 class Ledger:
     """Trials, their lanes and their reports, in logical order."""
 
-    def __init__(self, settings: LedgerSettings, fleet: Fleet, sink: Sink, record: Record) -> None:
+    def __init__(self, settings: LedgerSettings, fleet: Lanes, sink: Sink, record: Record) -> None:
         self._settings, self._fleet, self._sink, self._record = settings, fleet, sink, record
         self.lives = Lives(record.snapshots)
         self._recorded = self.lives.at_hand()
@@ -126,7 +127,7 @@ class Ledger:
             reports = self._train(dict(epochs))
         self.round += 1
         for report in reports:
-            self.life(report.lane).hear(report, self._settings.maximize)
+            self.life(report.lane).hear(report, self._settings.watch)
             if report.outcome:
                 self._changed.add(report.lane)
         self.heard = [self.life(number) for number in sorted({report.lane for report in reports})]
@@ -163,26 +164,11 @@ class Ledger:
     def materialise(self, numbers: Sequence[int]) -> list[LaneReport]:
         """Make the fleet hold these trials at their present state; answer the reports of those that cannot be built."""
         missing = [self.life(number) for number in numbers if self.life(number).resident_since is None]
-        states = self.cook({life.number: self.lives.recipe(life.key) for life in missing})
+        states = retrain(self._fleet, {life.number: self.lives.recipe(life.key) for life in missing})
         starts = [life.start(states[life.number]) for life in missing if life.number in states]
         for start in starts:
             self.life(start.lane).resident_since = start.sequence
         return self._fleet.start(starts) if starts else []
-
-    def cook(self, recipes: Mapping[int, Recipe]) -> dict[int, LaneState | None]:
-        """Make states by their recipes on the lanes of the same numbers, side by side; lost lanes are missing."""
-        states = {number: recipe.state for number, recipe in recipes.items()}
-        for stage in range(max((len(recipe.stretches) for recipe in recipes.values()), default=0)):
-            at_work = {n: r.stretches[stage] for n, r in recipes.items() if stage < len(r.stretches) and n in states}
-            self._fleet.start([LaneStart(n, s.hyper, s.seed, states[n]) for n, s in at_work.items()])
-            self._fleet.train({number: stretch.n_epochs for number, stretch in at_work.items()})
-            made = self._fleet.save(at_work)
-            states = {
-                n: made.get(n) if n in at_work else state
-                for n, state in states.items()
-                if n not in at_work or n in made
-            }
-        return states
 
     def snapshot(self, force: bool = False) -> None:
         """Store the states of live trials now and then: a cache, so the clock may choose when."""

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from models.hyper import Hyperparameters
-from models.lanes import LaneError, LaneReport, LaneStart, LaneState, Outcome
+from models.lanes import LaneError, LaneReport, LaneStart, LaneState, Outcome, Watch
 from search.trial import TRIAL_ENDED, TrialReason, TrialState
 from workers.sink import SegmentFact, SnapshotFact, TrialFact
 
@@ -32,12 +32,14 @@ class Segment:
 
 @dataclass(frozen=True)
 class Best:
-    """The best epoch of a trial so far."""
+    """The best epoch of a trial so far: its objective, and the value for which it is the best."""
 
     value: float
     key: StateKey
     epoch: int
     metrics: tuple[float, ...]
+    watched: float
+    parts: tuple[tuple[float, ...], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -126,10 +128,10 @@ class TrialLife:
 
     def start(self, state: LaneState | None) -> LaneStart:
         """Ask the fleet to hold this trial's lane with the given state, early-stopping memory included."""
-        best = self.best.value if self.best else None
+        best = self.best.watched if self.best else None
         return LaneStart(self.number, self.hyper, self.seed, state, self.sequence, best, self.n_since_best)
 
-    def hear(self, report: LaneReport, maximize: bool) -> None:
+    def hear(self, report: LaneReport, watch: Watch) -> None:
         """Take in one report, in order."""
         self.sequence, self.epoch = report.sequence, report.epoch
         self.outcome, self.error = report.outcome, report.error
@@ -137,8 +139,9 @@ class TrialLife:
         if self.broken or not np.isfinite(objective):
             return
         self.value = objective
-        if self.best is None or (objective > self.best.value if maximize else objective < self.best.value):
-            self.best = Best(objective, self.key, report.epoch, report.values)
+        if watch.improves(report.values, self.best.watched if self.best else None):
+            watched = report.values[watch.place]
+            self.best = Best(objective, self.key, report.epoch, report.values, watched, report.parts)
             self.n_since_best = 0
         else:
             self.n_since_best += 1
@@ -182,16 +185,17 @@ class Lives:
             return None
         return self.state_at(begun.source_trial, begun.source_sequence)
 
-    def recipe(self, key: StateKey, retrain_last: bool = False) -> Recipe:
+    def recipe(self, key: StateKey, retrain_last: bool = False, from_scratch: bool = False) -> Recipe:
         """Say how to make the state `key` from what is at hand: a later state is never used for an earlier one.
 
-        `retrain_last` leaves out the state itself, so that at least its last epoch is trained again.
+        `from_scratch` uses none: for training on other rows. `retrain_last` leaves out the state itself, so that at
+        least its last epoch is trained again.
         """
         stretches: list[Stretch] = []
         while True:
             life = self.by_number[key.trial]
             segment = life.segments[key.segment]
-            base = self._nearest(key, key.sequence - int(retrain_last))
+            base = None if from_scratch else self._nearest(key, key.sequence - int(retrain_last))
             begun = base.sequence if base else segment.fact.sequence
             if key.sequence > begun:
                 stretches.insert(0, Stretch(segment.hyper, life.seed, key.sequence - begun))

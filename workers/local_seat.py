@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from workers.fleet import SeatLost
 from workers.pack_host import NothingOpen, PackHost
+from workers.seat import SeatLost
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,9 @@ def choose_metrics(
             refusals.add(REQUEST, f"metrics.{place}", f"{name!r} is named twice")
         else:
             named.append((f"metrics.{place}", name))
+    watched = spec.early_stopping.metric if spec.early_stopping else None
+    if watched is not None:
+        named.append(("early_stopping.metric", watched))
     found = [score for path, name in named if (score := _find(path, name, table, schema, refusals))]
     if table.task is None or len(found) < len(named):
         return None, []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 from models.artifact import Member, Predictor, write_ensemble, write_package
 from models.confidence import Confidence
 from models.prepare import Prepared
+from workers.lives import Best
 from workers.resolved import ResolvedJob
 from workers.sink import ModelFact
 from workers.verdict import Verdict
@@ -27,25 +28,48 @@ class Packaging:
     numeric_class: str = ""
 
     def of_trial(self, winner: Contender, confidence: Confidence | None = None) -> ModelFact:
-        """Pack the network of a trial; that of the winner, at the job's end, with how sure its score is."""
-        job, best = self.job, winner.best
-        metrics = dict(zip(job.metrics, map(float, best.metrics), strict=True))
+        """Pack the network of a trial; that of the winner, at the job's end, with how sure its score is.
+
+        It was trained on the first fold, or on all rows where the job refits.
+        """
+        prepared, best = self.prepared, winner.best
+        metrics = self._name(best.metrics)
+        is_refit = prepared.refit_fold is not None
         facts: dict[str, Any] = {
             **_lineage(winner),
             "parameters": dict(winner.life.segments[best.key.segment].fact.parameters),
             "validation_metrics": metrics,
         }
+        if is_refit:
+            facts["refit"] = "all rows but the test rows"
+        if best.parts:
+            facts["validation_parts"] = self._describe_parts(best)
         if confidence is not None:
             facts["confidence"] = confidence.to_json()
         return ModelFact(
             trial=winner.life.number,
             epoch=best.epoch,
             sequence=best.key.sequence,
-            origin="trial",
+            origin="refit" if is_refit else "trial",
             objective=best.value,
             metrics=metrics,
-            **self._finish(facts, lambda said: write_package(winner.layers, winner.hyper, self.prepared, said)),
+            **self._finish(
+                facts,
+                lambda said: write_package(winner.layers, winner.hyper, prepared, said, prepared.refit_fold or 0),
+            ),
         )
+
+    def _name(self, values: Sequence[float]) -> dict[str, float]:
+        """Name the values of a report; what was computed on stopping rows comes last, and is left out."""
+        return dict(zip(self.job.metrics, map(float, values), strict=False))
+
+    def _describe_parts(self, best: Best) -> list[dict[str, Any]]:
+        """Give the scores of each fold and repeat at the best epoch."""
+        places = [divmod(part, self.prepared.n_folds) for part in range(len(best.parts))]
+        return [
+            {"fold": fold, "repeat": repeat, "metrics": self._name(values)}
+            for (repeat, fold), values in zip(places, best.parts, strict=True)
+        ]
 
     def of_ensemble(self, verdict: Verdict) -> ModelFact:
         """Pack the average of several contenders; it stands under the trial of its heaviest member."""

@@ -9,8 +9,8 @@ import ray
 from ray.exceptions import GetTimeoutError, NodeDiedError, OutOfMemoryError, RayActorError
 
 from models.pack import warm_up
-from workers.fleet import SeatLost
 from workers.pack_host import NothingOpen, PackHost
+from workers.seat import SeatLost
 
 NAMESPACE = "regatta"
 PROCESS_LOST = (RayActorError, OutOfMemoryError, NodeDiedError)  # the second is Ray's own guard of the node's memory

@@ -6,9 +6,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
-from models.lanes import Task
+from models.lanes import PackSettings, Task, Watch
 from models.prepare import PrepareRequest
 from models.schema import Split
+from models.scores import Score, find_score
 from search.budget import Budget
 from search.discovery import AnyAlgorithm, AnyScheduler
 from search.objective import Objective
@@ -30,16 +31,19 @@ class FeatureColumn(_Frozen):
 
 
 class Part(_Frozen):
-    """How many rows train, validate and test, as far as the table's schema tells; null where it does not."""
+    """How many rows train, validate and test, as far as the table's schema tells; null where it does not. Of folds,
+    those of the one that trains on the fewest; `stopping` is the part that decides the best epoch."""
 
     train: int | None
     validation: int | None
     test: int | None
+    stopping: int | None = 0
 
 
 class ResolvedJob(_Frozen):
     """One job, defaults filled in. `fixed` holds every hyperparameter outside the space; `space` is expanded, its
-    conditions speak of parameters only, each has its default. `metrics[0]` is the objective."""
+    conditions speak of parameters only, each has its default. `metrics[0]` is the objective. `folds` counts those of
+    all repeats of the split, `repeats` the seeds with which each is trained."""
 
     name: str | None
     labels: dict[str, str]
@@ -69,6 +73,14 @@ class ResolvedJob(_Frozen):
     contenders: int = 1
     ensemble: Ensemble | None = None
     seed: int
+    folds: int = 1
+    repeats: int = 1
+    refit: bool = False
+
+    @property
+    def lanes_per_trial(self) -> int:
+        """One for each fold and each repeat."""
+        return self.folds * self.repeats
 
     @property
     def epochs(self) -> int:
@@ -77,8 +89,36 @@ class ResolvedJob(_Frozen):
 
     @property
     def patience(self) -> int | None:
-        """Epochs without a better objective after which a trial ends; None never."""
+        """Epochs without an improvement after which a trial ends; None never."""
         return self.early_stopping.patience if self.early_stopping else None
+
+    @property
+    def watched_metric(self) -> Score:
+        """The metric that decides the best epoch, on the stopping rows if there are any."""
+        wanted = self.early_stopping.metric if self.early_stopping else None
+        score = find_score(wanted or self.objective.name)
+        if score is None:
+            raise AssertionError("a metric is watched that is none")
+        return score
+
+    @property
+    def watch(self) -> Watch:
+        """Where the watched metric stands in a report's values, and when it improves."""
+        min_delta = self.early_stopping.min_delta if self.early_stopping else 0.0
+        score = self.watched_metric
+        place = len(self.metrics) if self.split.stopping else self.metrics.index(score.name)
+        return Watch(place, score.maximize, min_delta)
+
+    def pack_settings(self) -> PackSettings:
+        """Say what all lanes of the job share."""
+        return PackSettings(
+            seed=self.seed,
+            metrics=tuple(self.metrics),
+            maximize=self.objective.maximize,
+            patience=self.patience,
+            watch=self.watch,
+            stopping_metric=self.watched_metric.name if self.split.stopping else None,
+        )
 
     def search_request(self) -> SearchRequest:
         """Say what the algorithm's `build` needs."""
@@ -108,6 +148,8 @@ class ResolvedJob(_Frozen):
             test=self.split.test,
             validation=self.split.validation,
             split_seed=self.split.seed,
+            stopping=self.split.stopping,
+            refit=self.refit,
             hyper=TRAINERS[self.trainer].build(self.space.default_point(), self.fixed),
         )
 

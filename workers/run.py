@@ -8,14 +8,14 @@ from time import monotonic
 from typing import Any, Protocol
 
 from models.baseline import baseline_score
-from models.lanes import PackSettings
 from models.prepare import Prepared
 from search.trial import TRIAL_ENDED, JobReason, JobState, TrialReason, TrialState
 from workers import range_test
 from workers.body import RangeTest
 from workers.controller import Joint
 from workers.errors import WorkerVersion
-from workers.fleet import Fleet, JobContext
+from workers.finals import Finals
+from workers.fleet import Fleet, JobContext, Lanes
 from workers.lane_manager import JointSettings
 from workers.ledger import Ledger, LedgerSettings
 from workers.lives import TrialLife
@@ -23,6 +23,7 @@ from workers.pack_host import SOURCE_HASH, Lease
 from workers.packaging import Packaging
 from workers.resolved import ResolvedJob
 from workers.sink import JournalFact, Record, Sink
+from workers.teams import Teams
 from workers.trainers import TRAINERS
 from workers.verdict import judge
 from workers.winners import Winners
@@ -72,38 +73,39 @@ def run_job(run: JobRun) -> JobEnd:
 class _Race:
     def __init__(self, run: JobRun) -> None:
         self._run, job = run, run.job
+        n_folds = run.prepared.n_folds
+        self._n_parts = n_folds * job.repeats
+        self._lanes: Lanes = run.fleet if self._n_parts == 1 else Teams(run.fleet, n_folds, job.repeats)
         trainer = TRAINERS[job.trainer]
-        maximize = job.objective.maximize
         self._ledger = Ledger(
             LedgerSettings(
                 seed=job.seed,
-                maximize=maximize,
+                watch=job.watch,
                 build=lambda parameters: trainer.build(parameters, job.fixed),
                 notes=trainer.notes,
                 keep_states=job.scheduler.changes_parameters,
                 snapshot_seconds=run.snapshot_seconds,
             ),
-            run.fleet,
+            self._lanes,
             run.sink,
             run.record,
         )
         self._packaging = Packaging(job, run.prepared)
-        self._winners = Winners(
-            self._ledger,
-            run.fleet,
-            run.sink,
-            package=self._packaging.of_trial,
-            weigh=run.fleet.weigh,
-            keep=job.keep_models,
-            n_contenders=job.contenders,
-            maximize=maximize,
-            stored=set(run.record.models),
-        )
+        self._winners = self._choose_winners()
         self._started = monotonic()
         self._end: JobEnd | None = None
 
+    def _choose_winners(self) -> Winners | Finals:
+        """Keep networks as they were trained, or where a trial has several or they are to see more rows, train anew."""
+        run, job = self._run, self._run.job
+        maximize, stored, fold = job.objective.maximize, set(run.record.models), run.prepared.refit_fold
+        given = self._ledger, run.fleet, run.sink, self._packaging.of_trial
+        if self._n_parts == 1 and fold is None:
+            weigh, n_contenders = run.fleet.weigh, job.contenders
+            return Winners(*given, weigh, job.keep_models, n_contenders, maximize, stored)
+        return Finals(*given, job.keep_models, maximize, fold or 0, stored)
+
     def finish(self) -> JobEnd:
-        run = self._run
         try:
             self._open_fleet()
             job = self._after_range_test()
@@ -113,7 +115,7 @@ class _Race:
                 joint.run(job.trials, request.domains)
             end = self._close(self._end or self._natural_end())
         finally:
-            run.fleet.close()
+            self._lanes.close()
         return end
 
     def _joint_settings(self, job: ResolvedJob) -> JointSettings:
@@ -123,7 +125,7 @@ class _Race:
             decode=job.decode,
             epochs=job.epochs,
             parallelism=job.parallelism,
-            round_epochs=max(1, ROUND_ROWS // len(data.x_train)),
+            round_epochs=max(1, ROUND_ROWS // (len(data.x_train) * self._n_parts)),
             maximize=job.objective.maximize,
             trivial_value=baseline_score(data, job.objective.name),
             seed=job.seed,
@@ -148,8 +150,7 @@ class _Race:
 
     def _open_fleet(self) -> None:
         run, job = self._run, self._run.job
-        settings = PackSettings(job.seed, tuple(job.metrics), job.objective.maximize, job.patience)
-        answers = run.fleet.open(JobContext(run.lease, run.prepared.job_data, settings))
+        answers = self._lanes.open(JobContext(run.lease, run.prepared.job_data, job.pack_settings()))
         for seat, answer in answers.items():
             self._packaging.numeric_class, _, source = answer.rpartition("@")
             if source != SOURCE_HASH:

@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from models.schema import Holdout, Kfold, TableSchema
+from models.schema import TableSchema, is_folded
 from search.budget import Budget
 from search.discovery import ALGORITHMS, SCHEDULERS
 from search.objective import Objective
 from search.plugins import Algorithm, Scheduler, admit, resolve_parallelism
 from search.problems import FieldProblem
-from workers.body import JobSpec
+from workers.body import MOST_LANES_PER_TRIAL, JobSpec
 from workers.metric_choices import choose_metrics
 from workers.range_test import range_problems
 from workers.refusals import Refusals, SpecError, read_spec, validation_problems
@@ -65,9 +65,12 @@ def resolve(spec: JobSpec, schema: TableSchema, default_target: Sequence[str] | 
         targets = [column for name in table.targets if (column := schema.column(name))]
         refusals.extend("invalid-space", trainer.task_problems(table.task, targets, space.space, space.fixed))
     race = _choose_race(spec, space, refusals)
+    if table.folds * spec.repeats > MOST_LANES_PER_TRIAL:
+        message = f"{spec.repeats} repeats of {table.folds} folds; at most {MOST_LANES_PER_TRIAL} lanes make a trial"
+        refusals.add(REQUEST, "repeats", message)
     if spec.range_test is not None and space is not None:
         refusals.extend(REQUEST, range_problems(spec.range_test, space.space))
-    _check_ensemble(spec, refusals)
+    _check_ensemble(spec, table, refusals)
     refusals.raise_any()
     if space is None or objective is None or race is None:
         raise AssertionError("a choice is missing without a refusal")
@@ -80,15 +83,9 @@ def refuse_not_yet(spec: JobSpec) -> None:
     Raises: SpecError with the code not-yet.
     """
     several = isinstance(spec.objective, list) and len(spec.objective) != 1
-    validation = spec.split.validation
     wanted = {
         "trainer": (f"trainer {spec.trainer}", spec.trainer not in TRAINERS),
         "objective": ("other than one objective", several),
-        "split.validation.kind": ("kfold", isinstance(validation, Kfold)),
-        "split.validation.group": ("grouped splits", isinstance(validation, Holdout) and validation.group is not None),
-        "split.stopping": ("a separate stopping part", spec.split.stopping is not None),
-        "repeats": (f"{spec.repeats} repeats", spec.repeats > 1),
-        "refit": ("refit", spec.refit is not None),
     }
     problems = [FieldProblem(path, f"not yet: {what}") for path, (what, is_wanted) in wanted.items() if is_wanted]
     if problems:
@@ -110,7 +107,8 @@ def preview(job: ResolvedJob) -> dict[str, Any]:
         "algorithm": job.algorithm.kind,
         "scheduler": job.scheduler.kind,
         "trials": job.trials,
-        "lanes": job.trials,
+        "lanes": job.trials * job.lanes_per_trial,
+        "lanes_per_trial": job.lanes_per_trial,
         "parallelism": job.parallelism,
         "epochs_per_trial": job.epochs,
         "rungs": job.scheduler.rungs(job.epochs),
@@ -140,8 +138,21 @@ def _choose_race(spec: JobSpec, space: SpaceChoices | None, refusals: Refusals) 
     return None if found else race
 
 
-def _check_ensemble(spec: JobSpec, refusals: Refusals) -> None:
+def _refits(spec: JobSpec) -> bool:
+    return is_folded(spec.split) if spec.refit is None else spec.refit
+
+
+def _has_contenders(spec: JobSpec, table: TableChoices) -> bool:
+    """Tell whether trials keep networks that can be compared and averaged: each has one, and none is trained again."""
+    return table.folds * spec.repeats == 1 and not _refits(spec)
+
+
+def _check_ensemble(spec: JobSpec, table: TableChoices, refusals: Refusals) -> None:
     if spec.ensemble is None:
+        return
+    if not _has_contenders(spec, table):
+        if "ensemble" in spec.model_fields_set:
+            refusals.add("not-yet", "ensemble", "not yet with folds, repeats or refit; allowed: null")
         return
     if spec.contenders < 2:
         message = "1 is given; an ensemble needs at least 2 to choose from (or set ensemble to null)"
@@ -171,6 +182,7 @@ def _assemble(
     """Put the choices together; a task is chosen, or there were refusals."""
     if table.task is None:
         raise AssertionError("a task is missing without a refusal")
+    has_contenders = _has_contenders(spec, table)
     budget: Budget = spec.budget.model_copy(update={"trials": race.trials})
     return ResolvedJob(
         name=spec.name,
@@ -198,7 +210,10 @@ def _assemble(
         early_stopping=spec.early_stopping,
         start_from_default=spec.start_from_default,
         keep_models=spec.keep_models,
-        contenders=spec.contenders,
-        ensemble=spec.ensemble,
+        contenders=spec.contenders if has_contenders else 1,
+        ensemble=spec.ensemble if has_contenders else None,
         seed=spec.seed,
+        folds=table.folds,
+        repeats=spec.repeats,
+        refit=_refits(spec),
     )

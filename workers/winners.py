@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from models.hyper import Hyperparameters
@@ -11,11 +11,14 @@ from search.trial import TrialState
 from workers.fleet import Fleet
 from workers.ledger import Ledger
 from workers.lives import Best, TrialLife
+from workers.retrain import retrain_layers
 from workers.sink import ModelFact, Sink
 
 COMPETING = frozenset({TrialState.COMPLETED, TrialState.STOPPED})
 MOST_BYTES = 512 * 1024**2
 """Weights that contenders may take in the driver's memory; the worst of them leave first."""
+ATTEMPTS = 5
+"""So often weights that workers have lost on the way are made again when the job ends."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,21 @@ class Contender:
     def hyper(self) -> Hyperparameters:
         """What its best epoch was trained with."""
         return self.life.segments[self.best.key.segment].hyper
+
+
+def select_competing(lives: Iterable[TrialLife]) -> list[TrialLife]:
+    """Pick the trials that may win: those that have ended well."""
+    return [life for life in lives if life.best is not None and life.state in COMPETING]
+
+
+def rank(lives: Iterable[TrialLife], maximize: bool) -> list[TrialLife]:
+    """Sort trials by their best epochs, the best first, ties by number."""
+
+    def place(life: TrialLife) -> tuple[float, int]:
+        value = life.best.value if life.best else float("inf")
+        return (-value if maximize else value), life.number
+
+    return sorted(lives, key=place)
 
 
 @dataclass
@@ -56,22 +74,21 @@ class Winners:
 
     def consider(self, numbers: Iterable[int]) -> None:
         """Take in trials that have ended; store the models of those among the best. Call before lanes are dropped."""
-        lives = [self.ledger.life(number) for number in numbers]
-        competing = [life for life in lives if life.best is not None and life.state in COMPETING]
+        competing = select_competing(map(self.ledger.life, numbers))
         known = {life.number: life for life in [*self.top, *self.contenders, *competing]}
-        ranked = sorted(known.values(), key=self._rank)
+        ranked = rank(known.values(), self.maximize)
         self.top, self.contenders = ranked[: self.keep], self._choose(ranked)
         self._gather(self._missing([*self._unstored(), *self.contenders]))
         self._remake(self._missing(self._unstored()))
         self._store()
         self.layers = {life.number: self.layers[life.number] for life in self.contenders if life.number in self.layers}
 
-    def complete(self, attempts: int = 5) -> list[Contender]:
+    def complete(self) -> list[Contender]:
         """Make again what went with lost workers or a lost driver; answer the contenders, the winner first.
 
         Nobody is answered where the winner's weights cannot be had.
         """
-        for _ in range(attempts):
+        for _ in range(ATTEMPTS):
             self._remake(self._missing([*self._unstored(), *self.contenders]))
         self._store()
         found = [
@@ -116,7 +133,8 @@ class Winners:
             for life in lives
             if life.best and life.resident_since is not None and life.best.key.sequence > life.resident_since
         }
-        self._take(self.fleet.best_layers(at_hand))
+        found = self.fleet.best_layers(at_hand)
+        self.layers.update((number, layers) for number, layers in found.items() if layers is not None)
 
     def _remake(self, lives: Sequence[TrialLife]) -> None:
         """Train trials again up to their best epoch, side by side: their weights went with a worker or an exploit."""
@@ -125,15 +143,7 @@ class Winners:
         }
         if not recipes:
             return
-        self.ledger.cook(recipes)
-        self._take(self.fleet.best_layers(recipes))
+        self.layers.update(retrain_layers(self.fleet, recipes))
         for life in lives:
             life.resident_since = None
         self.ledger.let_go(recipes)
-
-    def _take(self, found: Mapping[int, Layers | None]) -> None:
-        self.layers.update((number, layers) for number, layers in found.items() if layers is not None)
-
-    def _rank(self, life: TrialLife) -> tuple[float, int]:
-        value = life.best.value if life.best else float("inf")
-        return (-value if self.maximize else value), life.number

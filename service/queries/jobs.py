@@ -97,7 +97,7 @@ def find_best_model(session: Session, job: Job) -> str | None:
     """Find the id of the leading trial's stored model."""
     if job.best_trial is None:
         return None
-    query = select(Model.id).where(Model.job_id == job.id, Model.trial == job.best_trial, Model.origin == "trial")
+    query = select(Model.id).where(Model.job_id == job.id, Model.trial == job.best_trial, Model.is_of_trial)
     return session.scalars(query.order_by(Model.created_at.desc())).first()
 
 
@@ -106,7 +106,7 @@ def find_best_models(session: Session, jobs: Sequence[Job]) -> dict[str, str]:
     keys = [and_(Model.job_id == job.id, Model.trial == job.best_trial) for job in jobs if job.best_trial is not None]
     if not keys:
         return {}
-    query = select(Model.job_id, Model.id).where(or_(*keys), Model.origin == "trial").order_by(Model.created_at)
+    query = select(Model.job_id, Model.id).where(or_(*keys), Model.is_of_trial).order_by(Model.created_at)
     return dict(session.execute(query).all())
 
 

@@ -59,8 +59,8 @@ def best(context: Given, job_id: JobId) -> BestView:
             raise not_found("job", job_id)
         trial = None if job.best_trial is None else get_trial(session, job_id, job.best_trial)
         stored = list_models(session, job)
-    models = {model.trial: model for model in stored if model.origin == "trial"}
-    ensemble = next((model for model in stored if model.origin == "ensemble"), None)
+    models = {model.trial: model for model in stored if model.is_of_trial}
+    ensemble = next((model for model in stored if not model.is_of_trial), None)
     if trial is None or trial.number not in models:
         state = "no trial has reported yet" if trial is None else f"trial {trial.number} leads and is not stored yet"
         raise Problem("no-model", f"{state}; the job is {job.state}")

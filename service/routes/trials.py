@@ -19,9 +19,9 @@ from service.queries.trials import (
     list_trials_by_objective,
 )
 from service.routes.addresses import JobId, States, TrialNumber
-from service.schemas import Page, ReportView, SegmentView, TrialDetail, TrialView
+from service.schemas import Page, ReportView, TrialDetail, TrialView
 from service.tables import Job, Trial
-from service.views import metric_names, view_report, view_trial
+from service.views import metric_names, view_report, view_trial, view_trial_detail
 
 router = APIRouter(prefix="/v1/jobs/{job_id}/trials", tags=["trials"])
 Order = Annotated[Literal["number", "objective"], Query(description="objective: best first, those without one last.")]
@@ -64,13 +64,12 @@ def list_all(
 
 @router.get("/{number}")
 def get(context: Given, job_id: JobId, number: TrialNumber) -> TrialDetail:
-    """Show a trial with the stretches of its life."""
+    """Show a trial with the stretches of its life and the scores of its folds."""
     with context.database.reading() as session:
         job = _find_job(session, job_id)
         trial = _find_trial(session, job_id, number)
         segments = list_segments(session, job_id, number)
-    shown = view_trial(trial, metric_names(job))
-    return TrialDetail(**dict(shown), segments=[SegmentView.model_validate(segment) for segment in segments])
+    return view_trial_detail(trial, job, segments)
 
 
 @router.get("/{number}/reports")

@@ -34,6 +34,17 @@ TRIAL = {"id": 4, "type": "trial", "data": {"number": 0, "state": "running", "pa
 OTHER = {**TRIAL, "data": {**TRIAL["data"], "number": 1}}  # type: ignore[dict-item]
 
 
+def test_a_trial_is_valued_at_its_best_epoch_and_not_at_its_best_value_where_the_service_says_so(run: Run) -> None:
+    told = reports([0, 1, 1, 3.0, 3.0, 3.0], [0, 2, 2, 2.0, 2.0, 3.0], [0, 3, 3, 4.0, 2.0, 4.0])
+    told["data"]["columns"].append("best")
+    ended = {**TRIAL, "data": {**TRIAL["data"], "objective": 4.0, "spread": 0.25}}  # type: ignore[dict-item]
+    script = "(() => {const r = m.createRace({}); m.applyEvents(r, a); const t = r.trials.get(0); "
+    script += "return [m.objectiveOf(r, t), r.curves.get(0).bestEpoch, m.spreadOf(r, t)]})()"
+    assert run("state.js", script, [TRIAL, told, ended]) == [4.0, 3, 0.25]
+    assert run("format.js", "m.withSpread(0.92, 0.0123)") == "0.92 ± 0.012"
+    assert run("format.js", "m.withSpread(0.92, null)") == "0.92"
+
+
 def test_repeated_events_change_nothing(run: Run) -> None:
     events = [TRIAL, reports([0, 1, 1, 3.0, 3.0], [0, 2, 2, 2.0, 2.0], [0, 3, 3, None, None])]
     script = "(() => {const r = m.createRace({}); for (const _ of [1, 2]) m.applyEvents(r, a); "

@@ -24,6 +24,7 @@ def space(**parameter: Any) -> dict[str, Any]:
     return {"dataset": "iris", "space": {"learning_rate": FLOAT | parameter}}
 
 
+FIFTY_FOLDS = {"kind": "kfold", "folds": 50}
 BAD_JOBS: dict[str, tuple[dict[str, Any], str, str]] = {
     "an unknown field": ({"dataset": "iris", "bugdet": {}}, "bugdet", "budget"),
     "an unknown field deep inside": ({"dataset": "iris", "budget": {"trails": 3}}, "budget.trails", ""),
@@ -78,10 +79,15 @@ BAD_JOBS: dict[str, tuple[dict[str, Any], str, str]] = {
     "a metric of the wrong task": ({"dataset": "iris", "objective": "mean_squared_error"}, "objective", "log_loss"),
     "a task that does not fit the target": ({"dataset": "iris", "task": "regression"}, "target", "numbers"),
     "a number that is a text": ({"dataset": "iris", "budget": {"trials": "many"}}, "budget.trials", "integer"),
-    "k-fold": (
-        {"dataset": "iris", "split": {"validation": {"kind": "kfold", "folds": 3}}},
-        "split.validation",
-        "not yet",
+    "more folds than may be": (
+        {"dataset": "iris", "split": {"validation": {"kind": "kfold", "folds": 101}}},
+        "split.validation.folds",
+        "less than or equal to 100",
+    ),
+    "more folds than rows": (
+        {"dataset": "xor", "split": {"test": {"kind": "fraction", "fraction": 0.95}, "validation": FIFTY_FOLDS}},
+        "split.validation.folds",
+        "are the most",
     ),
     "several objectives": ({"dataset": "iris", "objective": ["log_loss", "accuracy"]}, "objective", "not yet"),
     "multilabel": ({"dataset": "iris", "task": "multilabel"}, "task", "multilabel needs 2 classes; 'species' has 3"),
@@ -90,7 +96,8 @@ BAD_JOBS: dict[str, tuple[dict[str, Any], str, str]] = {
         "fixed.loss",
         "the loss cross_entropy is not for regression",
     ),
-    "repeats": ({"dataset": "iris", "repeats": 3}, "repeats", "not yet"),
+    "too many repeats": ({"dataset": "iris", "repeats": 1001}, "repeats", "less than or equal to 1000"),
+    "a wish to refit that is none": ({"dataset": "iris", "refit": "all"}, "refit", "boolean"),
     "a strange label": ({"dataset": "iris", "labels": {'te"am': "a"}}, "labels", "letter"),
     "a NUL in the name": ({"dataset": "iris", "name": "a\0b"}, "name", "NUL"),
     "half a character in a label": ({"dataset": "iris", "labels": {"team": "\ud800"}}, "labels.team", "broken"),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import math
 import zipfile
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -12,11 +14,15 @@ import pytest
 from safetensors.numpy import load
 
 from models.bundled import bundled_table
+from models.lanes import Watch
 from models.predictor import Predictor
+from search.trial import TrialState
 from service.database import Database
 from service.examples import PREDICT_CSV_EXAMPLE, PREDICT_EXAMPLES
-from tests.service.facts import submit
+from service.recorder import Recorder
+from tests.service.facts import claim, moved, report, submit
 from tests.service.packages import Finished, finish_job
+from tests.service.test_api_events import listed
 from tests.service.test_api_jobs import code_of
 
 
@@ -77,6 +83,37 @@ def test_a_trial_shows_its_best_epoch_and_its_life(api: httpx.Client, finished: 
     assert trial["metrics"] == {"log_loss": 0.3, "accuracy": 0.5}
     assert [segment["source_trial"] for segment in trial["segments"]] == [None]
     assert code_of(api.get(f"/v1/jobs/{finished.id}/trials/5")) == "not-found"
+
+
+def test_a_trial_of_several_lanes_shows_each_of_them_and_the_spread(api: httpx.Client, database: Database) -> None:
+    held = claim(database, resolved_spec={"metrics": ["log_loss", "accuracy"], "repeats": 2})
+    parts = ((0.1, 0.7), (0.3, 0.9), (0.2, 0.8), (0.2, math.nan))
+    with Recorder(database, held) as recorder:
+        recorder.trial(moved(0, TrialState.RUNNING))
+        recorder.reports(1, {}, [replace(report(0, 1, 0.2), parts=parts), report(1, 1, 0.4)])
+        recorder.round_ended(1)
+    path = f"/v1/jobs/{held.job_id}/trials"
+    shown = api.get(f"{path}/0").json()
+    assert shown["spread"] == pytest.approx(math.sqrt(0.005))
+    assert shown["spreads"] == {"log_loss": shown["spread"], "accuracy": None}
+    assert [(part["fold"], part["repeat"]) for part in shown["folds"]] == [(0, 0), (1, 0), (0, 1), (1, 1)]
+    assert shown["folds"][1]["metrics"] == {"log_loss": 0.3, "accuracy": 0.9}
+    assert shown["folds"][3]["metrics"]["accuracy"] is None
+    assert [trial["spread"] for trial in api.get(path).json()["items"]] == [shown["spread"], None]
+    alone = api.get(f"{path}/1").json()
+    assert (alone["folds"], alone["spreads"]) == ([], {})
+    events = listed(api, held.job_id)
+    assert [event["data"]["spread"] for event in events if event["type"] == "trial"] == [shown["spread"]]
+
+
+def test_what_is_watched_on_stopping_rows_is_named(api: httpx.Client, database: Database) -> None:
+    spec = {"metrics": ["log_loss"], "split": {"stopping": {"kind": "fraction"}}, "early_stopping": None}
+    held = claim(database, resolved_spec=spec)
+    with Recorder(database, held, watch=Watch(1)) as recorder:
+        recorder.reports(1, {}, [report(0, 1, 0.4)])
+        recorder.round_ended(1)
+    shown = api.get(f"/v1/jobs/{held.job_id}/trials/0/reports").json()["items"][0]["metrics"]
+    assert shown == {"log_loss": 0.4, "log_loss on stopping rows": 0.5}
 
 
 def test_reports_name_their_metrics_and_what_is_not_finite_is_null(api: httpx.Client, finished: Finished) -> None:

@@ -16,7 +16,7 @@ from service.tables import Dataset, Job, Table
 from tests.conftest import BOTH
 from tests.service.facts import submit
 
-RELEASED = Path(__file__).parent / "schema_0001.txt"
+RELEASED = sorted(Path(__file__).parent.glob("schema_*.txt"))
 
 
 def describe_schema(inspector: Inspector) -> str:
@@ -36,16 +36,19 @@ def describe_schema(inspector: Inspector) -> str:
 
 
 @pytest.mark.parametrize("empty_database_url", BOTH, indirect=True)
-def test_migrations_make_the_schema_that_was_released_and_that_the_tables_describe(empty_database_url: str) -> None:
+def test_migrations_make_the_schemas_that_were_released_and_that_the_tables_describe(empty_database_url: str) -> None:
     database = Database(empty_database_url)
-    assert not database.is_at_head()
+    for path in RELEASED:
+        assert not database.is_at_head()
+        migrate(empty_database_url, path.stem.removeprefix("schema_"))
+        with database.engine.connect() as connection:
+            assert describe_schema(inspect(connection)) == path.read_text()
     migrate(empty_database_url)
     migrate(empty_database_url)  # twice is once
     assert database.is_at_head()
     with database.engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, Table.metadata) == []
-        assert describe_schema(inspect(connection)) == RELEASED.read_text()
     database.close()
 
 

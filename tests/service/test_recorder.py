@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import replace
 
 import numpy as np
 from sqlalchemy import select
 
-from models.lanes import LaneError
+from models.lanes import LaneError, LaneState, Watch
 from search.trial import JobReason, JobState, TrialReason, TrialState
 from service.database import Database
 from service.leases import Claim, Leases
@@ -19,6 +20,7 @@ from service.recorder import Recorder
 from service.tables import Model, ModelBlob, Report, Snapshot, Trial
 from tests.service.facts import claim, count, job_of, model, moved, report, segment, snapshot, trial_of
 from workers.sink import JournalFact
+from workers.teams import divide_state, join_states
 
 RUNNING, STOPPED, DIVERGED, FAILED = TrialState.RUNNING, TrialState.STOPPED, TrialState.DIVERGED, TrialState.FAILED
 
@@ -52,6 +54,55 @@ def test_a_job_that_maximizes_leads_with_the_highest_value(database: Database) -
         recorder.reports(1, {}, [report(0, 1, 0.3), report(1, 1, 0.8)])
         recorder.round_ended(1)
     assert job_of(database, held).best_trial == 1
+
+
+def test_the_best_epoch_of_a_trial_is_that_of_what_is_watched(database: Database) -> None:
+    held = claim(database)
+    watch = Watch(1, maximize=True, min_delta=0.05)
+    epochs = [(0.5, 0.6), (0.4, 0.62), (0.7, 0.7), (0.3, 0.69)]
+    for first, last in ((0, 3), (3, 4)):  # a second driver goes on from what the first has stored
+        with Recorder(database, held, watch=watch) as recorder:
+            reports = [replace(report(0, place + 1, 0.0), values=epochs[place]) for place in range(first, last)]
+            recorder.reports(1, {0: 0}, reports)
+            recorder.round_ended(last)
+    trial = trial_of(database, held, 0)
+    assert (trial.best_epoch, trial.objective, trial.metrics) == (3, 0.7, [0.7, 0.7])
+
+
+def test_the_values_of_every_lane_of_a_trial_come_back_to_the_bit(
+    database: Database, held: Claim, recorder: Recorder
+) -> None:
+    parts = ((0.1 + 0.2, 0.5), (math.inf, 0.25), (5e-324, 1.0))
+    recorder.reports(1, {}, [replace(report(0, 1, 0.5), parts=parts), report(1, 1, 0.5)])
+    recorder.round_ended(1)
+    with database.reading() as session:
+        back = load_record(session, held.job_id).reports
+    assert (back[0, 1].parts, back[1, 1].parts) == (parts, ())
+
+
+def test_a_snapshot_of_several_lanes_comes_back_with_the_steps_of_each(
+    database: Database, held: Claim, recorder: Recorder
+) -> None:
+    parts = [LaneState(2, n, {"parameters": np.full(3, n, np.float32)}) for n in (7, 2**25 + 1)]
+    recorder.snapshot(replace(snapshot(0, 2), state=join_states(parts)))
+    recorder.round_ended(1)
+    with database.reading() as session:
+        back = divide_state(load_record(session, held.job_id).snapshots[0].state)
+    assert [part.n_steps for part in back] == [7, 2**25 + 1]
+    for part, sent in zip(back, parts, strict=True):
+        np.testing.assert_array_equal(part.arrays["parameters"], sent.arrays["parameters"])
+
+
+def test_reports_tell_the_value_at_the_best_epoch_where_it_is_not_the_best_value(database: Database) -> None:
+    held = claim(database)
+    with Recorder(database, held, watch=Watch(1, maximize=True)) as recorder:
+        reports = [replace(report(0, n, 0.0), values=values) for n, values in ((1, (0.5, 0.6)), (2, (0.4, 0.5)))]
+        recorder.reports(1, {0: 0}, reports)
+        recorder.round_ended(1)
+    with database.reading() as session:
+        (told,) = [event.data for event in list_events(session, held.job_id, 0, 10) if event.type == "reports"]
+    assert told["columns"][-1] == "best"
+    assert [row[-1] for row in told["rows"]] == [0.5, 0.5]
 
 
 def test_a_trial_that_diverges_gives_up_the_lead(database: Database, held: Claim, recorder: Recorder) -> None:

@@ -14,11 +14,12 @@ from models.table import Table
 from search.discovery import ALGORITHMS, SCHEDULERS
 from search.plugins import admit
 from tests.workers.memory_sink import MemorySink
-from workers.fleet import Fleet, Seat
+from workers.fleet import Fleet
 from workers.local_seat import LocalSeat
 from workers.pack_host import Lease
 from workers.resolved import ResolvedJob
 from workers.run import JobEnd, JobRun, run_job
+from workers.seat import Seat
 from workers.sink import Record, Sink
 from workers.spec import read_spec, resolve
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import workers.run
 from tests.workers.memory_sink import MemorySink
 from tests.workers.races import PAIRS, FrailSeat, Race
-from tests.workers.test_every_job_ends import races
+from tests.workers.test_every_job_ends import FOLDS, STOPS, WAYS, races
 from workers.errors import LeaseLost
 
 
@@ -39,7 +39,7 @@ def disturbed_rows(drawn: Race, cuts: list[int], deaths: list[set[int]], snapsho
 def explore(algorithm: str, scheduler: str, n_examples: int) -> None:
     @settings(max_examples=n_examples, deadline=None, database=None, suppress_health_check=list(HealthCheck))
     @given(
-        drawn=races(algorithm, scheduler),
+        drawn=races(algorithm, scheduler, [*WAYS, {"split": FOLDS}, {"split": STOPS, "refit": True}], watch=True),
         cuts=st.lists(st.integers(1, 12), max_size=3, unique=True),
         deaths=st.lists(st.sets(st.integers(2, 40), max_size=5), min_size=1, max_size=3),
         snapshots=st.booleans(),

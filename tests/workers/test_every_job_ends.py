@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -46,9 +47,18 @@ def scheduler_settings(draw: st.DrawFn, kind: str, epochs: int) -> dict[str, Any
     return {"kind": kind, "reduction_factor": factor, "grace_period": draw(st.integers(1, min(3, epochs)))}
 
 
+FOLDS = {"test": None, "validation": {"kind": "kfold", "folds": 2}}
+STOPS = {"test": None, "stopping": {"kind": "fraction", "fraction": 0.3}}
+WAYS: list[dict[str, Any]] = [{}, {}, {"repeats": 2}, {"split": FOLDS, "refit": False}]
+WATCHES: list[dict[str, Any]] = [{}, {"metric": "r2", "min_delta": 0.01}, {"metric": "mean_absolute_error"}]
+
+
 @st.composite
-def races(draw: st.DrawFn, algorithm: str, scheduler: str) -> Race:
-    """Draw a job of this pair."""
+def races(
+    draw: st.DrawFn, algorithm: str, scheduler: str, ways: Sequence[dict[str, Any]] = WAYS, watch: bool = False
+) -> Race:
+    """Draw a job of this pair, validated in one of these ways; `watch` lets something else than the objective decide
+    the best epoch."""
     least = 2 if scheduler == "pbt" or algorithm == "grid" else 1
     trials, epochs = draw(st.integers(least, 12)), draw(st.integers(least, 30))
     ends = draw(st.sampled_from(["work", "work", "diverge", "fail", "all fail", "diverge and fail"]))
@@ -69,11 +79,11 @@ def races(draw: st.DrawFn, algorithm: str, scheduler: str) -> Race:
         algorithm={"kind": algorithm, **({"n_initial_points": 2} if algorithm == "hyperopt" else {})},
         scheduler=settings_of,
         budget={"trials": trials, "epochs_per_trial": epochs},
-        early_stopping=patience and {"patience": patience},
+        early_stopping=patience and {"patience": patience, **draw(st.sampled_from(WATCHES if watch else [{}]))},
         parallelism=draw(st.none() | st.integers(min(fewest, trials), trials)),
         keep_models=draw(st.integers(1, 3)),
-        split={"test": None},
         seed=draw(st.integers(0, 5)),
+        **{"split": {"test": None}, **draw(st.sampled_from(ways))},
     )
 
 

@@ -15,9 +15,10 @@ from models.hyper import Hyperparameters
 from models.lanes import LaneStart, LaneState, PackSettings
 from tests.workers.races import race
 from workers.errors import WorkersLost
-from workers.fleet import Fleet, JobContext, Seat, SeatLost
+from workers.fleet import Fleet, JobContext
 from workers.local_seat import LocalSeat
 from workers.pack_host import SOURCE_HASH, Lease, NotLeased
+from workers.seat import Seat, SeatLost
 
 
 def kill(seat: Any) -> None:

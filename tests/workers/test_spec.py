@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from models.bundled import bundled_table, bundled_target
+from models.lanes import Watch
 from models.scores import DEFAULTS, SCORES
 from search.discovery import ALGORITHMS, SCHEDULERS
 from search.plugins import admit
@@ -233,6 +234,49 @@ def test_the_objective_is_accuracy_where_a_loss_gives_no_probabilities(body: dic
 
 def test_one_objective_in_a_list_is_one_objective() -> None:
     assert resolve_job(objective=["r2"]).objective.name == "r2"
+
+
+@pytest.mark.parametrize(
+    ("body", "watch", "stopping_metric"),
+    [
+        ({}, Watch(0, False), None),
+        ({"early_stopping": {"metric": "r2", "min_delta": 0.1}}, Watch(3, True, 0.1), None),
+        ({"split": {"stopping": {"kind": "fraction"}}}, Watch(4, False), "mean_squared_error"),
+        (
+            {"split": {"stopping": {"kind": "fraction"}}, "early_stopping": {"metric": "r2"}},
+            Watch(4, True),
+            "r2",
+        ),
+        ({"objective": "r2", "early_stopping": None}, Watch(0, True), None),
+        ({"early_stopping": {"metric": "max_error"}}, Watch(4, False), None),
+        ({"early_stopping": {"metric": "max_error"}, "metrics": ["explained_variance"]}, Watch(5, False), None),
+    ],
+)
+def test_the_watched_metric_is_the_objective_unless_another_is_named(
+    body: dict[str, Any], watch: Watch, stopping_metric: str | None
+) -> None:
+    settings = resolve_job(**body).pack_settings()
+    assert (settings.watched, settings.stopping_metric) == (watch, stopping_metric)
+
+
+@pytest.mark.parametrize(
+    ("body", "lanes", "refit"),
+    [
+        ({}, 1, False),
+        ({"refit": True}, 1, True),
+        ({"repeats": 4}, 4, False),
+        ({"split": {"validation": {"kind": "kfold", "folds": 3, "repeats": 2}}, "repeats": 5}, 30, True),
+        ({"split": {"validation": {"kind": "folds", "column": "town"}}}, 3, True),
+        ({"split": {"validation": {"kind": "time", "column": "stars", "folds": 4}}, "refit": False}, 4, False),
+    ],
+)
+def test_a_trial_has_a_lane_for_every_fold_and_repeat(body: dict[str, Any], lanes: int, refit: bool) -> None:
+    job = resolve_job(budget={"trials": 7}, **body)
+    told = preview(job)
+    assert (told["trials"], told["lanes_per_trial"], told["lanes"]) == (7, lanes, 7 * lanes)
+    assert job.refit == refit
+    assert (job.ensemble is None) == (job.contenders == 1) == (lanes > 1 or refit)
+    assert ResolvedJob.model_validate_json(job.model_dump_json()) == job
 
 
 def test_early_stopping_can_be_switched_off() -> None:

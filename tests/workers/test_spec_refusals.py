@@ -3,20 +3,37 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models.table import Table
 from tests.workers.spec_tables import TABLE, N, refusal_of, resolve_job, table_of
 from workers.spec import JobSpec, ResolvedJob, SpecError, preview, read_spec, resolve
 from workers.trainers import TRAINERS
 
 RATE = {"type": "float", "low": 1e-3, "high": 1e-1, "log": True}
-KFOLD = {"validation": {"kind": "kfold", "folds": 3}}
 
 
 def marked(part: str, column: str, *values: Any) -> dict[str, Any]:
     return {part: {"kind": "column", "column": column, "values": list(values)}}
+
+
+def by_group(column: str, **more: Any) -> dict[str, Any]:
+    return {"split": {"validation": {"kind": "holdout", "group": column, **more}}}
+
+
+def in_time(column: str, **more: Any) -> dict[str, Any]:
+    return {"split": {"validation": {"kind": "time", "column": column, **more}}}
+
+
+def in_folds(**more: Any) -> dict[str, Any]:
+    return {"split": {"validation": {"kind": "kfold", **more}}}
+
+
+def by_value(column: str) -> dict[str, Any]:
+    return {"split": {"validation": {"kind": "folds", "column": column}}}
 
 
 REFUSED: list[tuple[dict[str, Any], str, str, str]] = [
@@ -349,12 +366,51 @@ REFUSED: list[tuple[dict[str, Any], str, str, str]] = [
         "split.validation.stratify",
         "'once' has 1",
     ),
-    ({"split": KFOLD}, "not-yet", "split.validation.kind", "kfold"),
-    ({"split": {"validation": {"kind": "holdout", "group": "town"}}}, "not-yet", "split.validation.group", "not yet"),
-    ({"split": {"stopping": {"kind": "fraction"}}}, "not-yet", "split.stopping", "not yet"),
+    (in_folds(folds=81), "invalid-data", "split.validation.folds", "80 are the most"),
+    (in_folds(folds=1), "invalid-request", "split.validation.folds", "greater than or equal to 2"),
+    (in_folds(group="town", folds=3), "invalid-data", "split.validation.folds", "'town' has 3 groups, of which"),
+    (in_folds(stratify=True), "invalid-data", "split.validation.stratify", "regression takes auto"),
+    ({**in_folds(), "target": "rare"}, "invalid-data", "split.validation.stratify", "class 'once' has 1 row outside"),
+    (
+        {**in_folds(stratify=True, folds=20), "target": "stars", "task": "multiclass"},
+        "invalid-data",
+        "split.validation.stratify",
+        "class 4 has 16 rows outside the test part; 20 are needed to be in every fold",
+    ),
+    (in_time("stars", folds=80), "invalid-data", "split.validation.folds", "79 are the most"),
+    (by_value("prt"), "invalid-data", "split.validation.column", "did you mean 'part'"),
+    (by_value("same"), "invalid-data", "split.validation.column", "1 different values; 2 to 100"),
+    ({**by_value("town"), "target": "town"}, "invalid-data", "target", "marks the rows of a split"),
+    ({**in_folds(repeats=100), "repeats": 5}, "invalid-request", "repeats", "5 repeats of 300 folds; at most 1000"),
+    (by_group("twn"), "invalid-data", "split.validation.group", "did you mean 'town'"),
+    (by_group("holes"), "invalid-data", "split.validation.group", "no value in 25 rows"),
+    (by_group("same"), "invalid-data", "split.validation.group", "'same' has 1 groups"),
+    (by_group("shop"), "invalid-data", "split.validation.group", "'shop' has 2 groups"),
+    (by_group("town", stratify=True), "invalid-data", "split.validation.stratify", "groups stay whole"),
+    ({**by_group("price"), "target": "price"}, "invalid-data", "target", "groups or orders"),
+    (in_time("wrd"), "invalid-data", "split.validation.column", "did you mean 'word'"),
+    (in_time("word"), "invalid-data", "split.validation.column", "'w0' is neither a number nor a date"),
+    (in_time("sold"), "invalid-data", "split.validation.column", "neither a number nor a date"),
+    (in_time("holes"), "invalid-data", "split.validation.column", "no value in 25 rows"),
+    (in_time("stars", folds=3, fraction=0.2), "invalid-request", "split.validation", "exclude each other"),
+    ({"split": {"stopping": {"kind": "share"}}}, "invalid-request", "split.stopping.kind", "'fraction', 'column'"),
+    ({"split": marked("stopping", "prt", "x")}, "invalid-data", "split.stopping.column", "did you mean 'part'"),
+    ({"split": {"stopping": {"kind": "fraction", "fraction": 0.9}}}, "invalid-data", "dataset", "58 to stop"),
+    (
+        {"split": {**marked("validation", "part", "test"), **marked("stopping", "part", "test")}},
+        "invalid-data",
+        "split.stopping.values",
+        "validation rows already",
+    ),
+    ({"early_stopping": {"metric": "accuracy"}}, "invalid-request", "early_stopping.metric", "allowed: mean_squared"),
+    ({"early_stopping": {"metric": "max_eror"}}, "invalid-request", "early_stopping.metric", "did you mean max_error?"),
+    ({"early_stopping": {"metric": "mean_gamma_deviance"}}, "invalid-data", "early_stopping.metric", "above 0"),
+    ({**by_group("town"), "ensemble": {}, "refit": True}, "not-yet", "ensemble", "refit; allowed: null"),
+    ({"repeats": 2, "ensemble": {"size": 5}}, "not-yet", "ensemble", "repeats"),
+    ({"early_stopping": {"min_delta": -1}}, "invalid-request", "early_stopping.min_delta", "greater than or equal"),
     ({"objective": ["r2", "mean_squared_error"]}, "not-yet", "objective", "one objective"),
-    ({"repeats": 3}, "not-yet", "repeats", "3 repeats"),
-    ({"refit": {"rows": "all"}}, "not-yet", "refit", "refit"),
+    ({"repeats": 0}, "invalid-request", "repeats", "greater than or equal to 1"),
+    ({"refit": {"rows": "all"}}, "invalid-request", "refit", "boolean"),
     ({"trainer": "neuroevolution"}, "not-yet", "trainer", "neuroevolution"),
 ]
 
@@ -392,6 +448,16 @@ def test_a_target_below_zero_is_refused_for_outputs_that_are_not(activation: str
     assert refusal_of(table, target="y", columns={}, space=space) == ("invalid-space", {path: words})
     job = resolve(read_spec({"dataset": "d", "target": "z", "fixed": {"output_activation": activation}}), table)
     assert job.fixed["output_activation"] == activation
+
+
+def test_a_column_of_dates_orders_rows_and_a_gap_in_it_is_refused() -> None:
+    days = [np.datetime64("2024-01-01", "us") + i for i in range(N)]
+    table = Table({"day": np.array(days), "y": np.arange(N) * 0.5, "x": np.arange(N) % 7.0}).schema
+    assert resolve_job(table, target="y", columns={}, **in_time("day")).rows.validation == 16
+    days[3] = np.datetime64("NaT")
+    table = Table({"day": np.array(days), "y": np.arange(N) * 0.5, "x": np.arange(N) % 7.0}).schema
+    _, problems = refusal_of(table, target="y", columns={}, **in_time("day"))
+    assert "'day' has no value in 1 rows" in problems["split.validation.column"]
 
 
 def test_two_rows_of_data_are_too_few() -> None:
@@ -468,6 +534,20 @@ RANGES = st.fixed_dictionaries(
 CHOICES = st.fixed_dictionaries(
     {"type": st.just("choice"), "values": st.lists(LEAVES, max_size=4)}, optional={"default": LEAVES, "when": WHEN}
 )
+SPLIT_COLUMNS = st.sampled_from(["part", "town", "stars", "holes", "price", "gone"])
+VALIDATION = st.one_of(
+    st.fixed_dictionaries(
+        {"kind": st.sampled_from(["kfold", "holdout"])},
+        optional={
+            "folds": st.integers(0, 90),
+            "group": SPLIT_COLUMNS,
+            "stratify": st.sampled_from(["auto", True, False]),
+        },
+    ),
+    st.fixed_dictionaries(
+        {"kind": st.sampled_from(["time", "folds"]), "column": SPLIT_COLUMNS}, optional={"folds": st.integers(0, 90)}
+    ),
+)
 NEARLY_RIGHT: dict[str, st.SearchStrategy[Any]] = {
     "space": st.dictionaries(NAMES, RANGES | CHOICES, max_size=4),
     "fixed": st.dictionaries(NAMES, LEAVES | st.lists(NUMBERS, max_size=3), max_size=2),
@@ -480,6 +560,14 @@ NEARLY_RIGHT: dict[str, st.SearchStrategy[Any]] = {
     "objective": st.sampled_from(["r2", "log_loss", "accuracy", "nonsense"]),
     "metrics": st.lists(st.sampled_from(["r2", "f1", "max_error", "mean_poisson_deviance", "nonsense"]), max_size=3),
     "preset": st.sampled_from([None, "default", "perceptron", "nonsense"]),
+    "split": st.fixed_dictionaries(
+        {"validation": VALIDATION},
+        optional={
+            "test": st.sampled_from([None, {"kind": "fraction"}]),
+            "stopping": st.sampled_from([None, {"kind": "fraction", "fraction": 0.5}]),
+        },
+    ),
+    "repeats": st.integers(0, 20),
     "columns": st.fixed_dictionaries({"exclude": st.lists(st.sampled_from(["nothing", "price", "word", "x"]))}),
 }
 

@@ -61,10 +61,24 @@ def test_features_are_all_columns_but_targets_excluded_ones_and_those_that_mark_
     assert [f.name for f in resolve_job(columns={"include": ["town", "stars"]}).features] == ["stars", "town"]
 
 
+@pytest.mark.parametrize("validation", [{"kind": "holdout", "group": "stars"}, {"kind": "time", "column": "stars"}])
+def test_a_column_that_groups_or_orders_rows_is_a_feature_only_where_it_is_included(validation: dict[str, Any]) -> None:
+    split = {"validation": validation}
+    assert "stars" not in {feature.name for feature in resolve_job(split=split).features}
+    included = resolve_job(split=split, columns={"include": ["stars", "town"]})
+    assert [feature.name for feature in included.features] == ["stars", "town"]
+
+
 @pytest.mark.parametrize(
     ("split", "rows"),
     [
         ({}, (64, 16, 20)),
+        ({"validation": {"kind": "time", "column": "stars", "fraction": 0.25}}, (60, 20, 20)),
+        ({"validation": {"kind": "holdout", "group": "stars"}}, (None, None, None)),
+        ({"validation": {"kind": "kfold", "folds": 3}}, (53, 27, 20)),
+        ({"validation": {"kind": "time", "column": "stars", "folds": 4}}, (16, 16, 20)),
+        ({"test": None, "validation": {"kind": "folds", "column": "town"}}, (66, 34, 0)),
+        ({"validation": {"kind": "kfold", "group": "stars"}}, (None, None, None)),
         ({"test": None, "validation": {"kind": "holdout", "fraction": 0.1}}, (90, 10, 0)),
         ({"test": {"kind": "column", "column": "part", "values": ["test"]}}, (64, 16, 20)),
         (
@@ -80,6 +94,13 @@ def test_features_are_all_columns_but_targets_excluded_ones_and_those_that_mark_
 def test_preview_counts_the_rows_that_the_split_really_makes(split: dict[str, Any], rows: tuple[int, int, int]) -> None:
     job = resolve_job(split=split)
     assert (job.rows.train, job.rows.validation, job.rows.test) == rows
+
+
+def test_a_column_of_dates_puts_rows_in_order() -> None:
+    days = [f"2024-{1 + i // 28:02}-{1 + i % 28:02}" for i in range(60)]
+    table = table_of(day=list(reversed(days)), x=[float(i) for i in range(60)], y=[i * 1.5 for i in range(60)])
+    body = {"target": "y", "columns": {}, "split": {"validation": {"kind": "time", "column": "day"}}}
+    assert resolve_job(table, **body).rows.train == 38
 
 
 @pytest.mark.parametrize("name", ["iris", "digits", "diabetes", "xor"])

@@ -1,5 +1,10 @@
 /** Numbers, times and codes as people read them. Pure functions; no elements. */
 
+/** A mean with its standard deviation, such as 0.92 ± 0.01; the value alone where there is none. */
+export function withSpread(value, spread) {
+  return spread === null || spread === undefined ? number(value) : `${number(value)} ± ${number(spread, 2)}`;
+}
+
 /** A metric or parameter with about `digits` significant digits; a dash for nothing. */
 export function number(value, digits = 4) {
   if (value === null || value === undefined) return "–";

@@ -35,12 +35,14 @@ function curveOf(race, number) {
   return curve;
 }
 
-function addReport(race, number, sequence, epoch, value, loss) {
+/** `lead`: the trial's value at its best epoch as the service sees it, where that is not simply the best value. */
+function addReport(race, number, sequence, epoch, value, loss, lead) {
   const curve = curveOf(race, number);
   curve.epochs[sequence - 1] = epoch;
   curve.values[sequence - 1] = value;
   curve.losses[sequence - 1] = loss;
-  const best = better(maximizes(race), curve.best, value);
+  curve.watched = lead !== undefined;
+  const best = curve.watched ? lead : better(maximizes(race), curve.best, value);
   if (best !== curve.best && best !== undefined) {
     curve.best = best;
     curve.bestEpoch = epoch;
@@ -60,7 +62,8 @@ const HANDLERS = {
   reports(race, data) {
     const at = Object.fromEntries(data.columns.map((name, index) => [name, index]));
     for (const row of data.rows) {
-      addReport(race, row[at.trial], row[at.sequence], row[at.epoch], row[at.objective], row[at.train_loss]);
+      addReport(race, row[at.trial], row[at.sequence], row[at.epoch], row[at.objective], row[at.train_loss],
+        row[at.best]);
     }
     return ["curves", "trials"];
   },
@@ -86,7 +89,14 @@ export function applyEvents(race, events) {
 
 /** A trial's objective: the best of what is stored and what has been reported since. */
 export function objectiveOf(race, trial) {
-  return better(maximizes(race), trial.objective ?? null, race.curves.get(trial.number)?.best ?? null) ?? null;
+  const curve = race.curves.get(trial.number);
+  if (curve?.watched) return curve.best ?? null;
+  return better(maximizes(race), trial.objective ?? null, curve?.best ?? null) ?? null;
+}
+
+/** The spread of that value over folds and repeats, once it is known; null for one lane. */
+export function spreadOf(race, trial) {
+  return trial.objective === objectiveOf(race, trial) ? trial.spread ?? null : null;
 }
 
 /** The trial that leads, or null; diverged and failed ones do not compete. Ties go to the smaller number. */

@@ -1,27 +1,46 @@
+"""Which rows test, validate, stop and train: shares and their draws. Folds are in `test_folds.py`."""
+
 from __future__ import annotations
+
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.schema import ColumnPart, FractionPart, Holdout, Kfold
-from models.split import Parts, SplitError, SplitSettings, split_rows
+from models.draw import SplitError
+from models.schema import (
+    ColumnFolds,
+    ColumnPart,
+    FractionPart,
+    Holdout,
+    Kfold,
+    StoppingPart,
+    TestPart,
+    TimeOrder,
+    ValidationPart,
+)
+from models.split import SplitSettings, split_rows
 from models.table import Column
 
 ROWS = np.arange(100)
 
 
 def split(
-    test: FractionPart | ColumnPart | None = None,
-    validation: Holdout | ColumnPart | Kfold | None = None,
+    test: TestPart | None = None,
+    validation: ValidationPart | None = None,
     seed: int = 0,
     classes: list[int] | None = None,
     columns: dict[str, Column] | None = None,
-) -> Parts:
+    stopping: StoppingPart | None = None,
+) -> SimpleNamespace:
+    """Cut 100 rows, or those of the classes, where there is one fold."""
     rows = ROWS if classes is None else np.arange(len(classes))
-    settings = SplitSettings(test, validation or Holdout(), seed)
-    return split_rows(settings, columns or {}, rows, None if classes is None else np.array(classes))
+    settings = SplitSettings(test, validation or Holdout(), seed, stopping)
+    parts = split_rows(settings, columns or {}, rows, None if classes is None else np.array(classes))
+    (fold,) = parts.folds
+    return SimpleNamespace(**fold._asdict(), test=parts.test)
 
 
 def test_the_test_part_is_cut_first_and_the_validation_part_from_what_is_left() -> None:
@@ -112,10 +131,99 @@ def test_a_column_that_is_not_there_is_refused() -> None:
         split(None, ColumnPart(kind="column", column="nope", values=["x"]))
 
 
-def test_kfold_is_refused_by_name() -> None:
-    with pytest.raises(SplitError, match="kfold") as caught:
-        split(None, Kfold(kind="kfold"))
-    assert caught.value.path == "split.validation.kind"
+def test_groups_stay_together_in_every_part() -> None:
+    groups = np.array([f"g{row % 17}" for row in ROWS], dtype=object)
+    part = FractionPart()
+    parts = split(part, Holdout(fraction=0.25, group="who"), columns={"who": groups}, stopping=part)
+    named = [set(groups[rows]) for rows in (parts.train, parts.valid, parts.stop, parts.test)]
+    assert set().union(*named) == set(groups)
+    assert sum(map(len, named)) == 17
+    assert abs(len(parts.test) - 20) <= 3
+    assert abs(len(parts.valid) - 20) <= 3
+
+
+@given(
+    groups=st.lists(st.integers(0, 6), min_size=2, max_size=60).filter(lambda drawn: len(set(drawn)) > 1),
+    share=st.floats(0.01, 0.99),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_a_drawn_share_of_groups_is_never_empty_and_never_all(groups: list[int], share: float, seed: int) -> None:
+    settings = SplitSettings(None, Holdout(fraction=share, group="who"), seed)
+    (fold,) = split_rows(settings, {"who": np.array(groups, float)}, np.arange(len(groups)), None).folds
+    train, valid = ({groups[row] for row in rows} for rows in (fold.train, fold.valid))
+    assert train
+    assert valid
+    assert not train & valid
+
+
+@pytest.mark.parametrize(
+    ("validation", "columns", "path", "says"),
+    [
+        (Holdout(group="who"), {}, "split.validation.group", "no column 'who'"),
+        (Holdout(group="who"), {"who": np.zeros(100)}, "split.validation.group", "at least 2"),
+        (Holdout(group="who"), {"who": np.full(100, np.nan)}, "split.validation.group", "100 rows have no group"),
+        (Holdout(group="who", stratify=True), {"who": ROWS % 5.0}, "split.validation.stratify", "groups stay whole"),
+        (TimeOrder(kind="time", column="when"), {}, "split.validation.column", "no column 'when'"),
+        (TimeOrder(kind="time", column="when"), {"when": np.full(100, np.nan)}, "split.validation.column", "no value"),
+        (
+            TimeOrder(kind="time", column="when"),
+            {"when": np.array(["2024-01-01", "soon"] * 50, dtype=object)},
+            "split.validation.column",
+            "'soon' is neither a number nor a date",
+        ),
+    ],
+)
+def test_a_column_that_cannot_guide_a_split_is_refused(
+    validation: ValidationPart, columns: dict[str, Column], path: str, says: str
+) -> None:
+    with pytest.raises(SplitError, match=says) as caught:
+        split(None, validation, columns=columns)
+    assert caught.value.path == path
+
+
+def test_in_time_the_latest_rows_test_and_those_before_them_validate_and_stop() -> None:
+    days = [f"2024-{1 + row // 28:02}-{1 + row % 28:02}" for row in range(99)] + ["2023-12-31T23:59:00Z"]
+    order = TimeOrder(kind="time", column="when", fraction=0.25)
+    parts = split(FractionPart(), order, columns={"when": np.array(days, dtype=object)}, stopping=FractionPart())
+    assert parts.test.tolist() == list(range(79, 99))
+    assert parts.valid.tolist() == list(range(59, 79))
+    assert parts.stop.tolist() == list(range(47, 59))
+    assert parts.train.tolist() == [*range(47), 99]
+
+
+def test_dates_order_group_and_number_folds_as_their_text_does() -> None:
+    texts = [f"2024-01-{1 + 7 * row % 5:02}" for row in range(30)]
+    given: list[dict[str, Column]] = [
+        {"when": np.array(texts, dtype=object)},
+        {"when": np.array(texts, dtype="datetime64[us]")},
+    ]
+    wishes: list[ValidationPart] = [
+        TimeOrder(kind="time", column="when"),
+        Holdout(group="when"),
+        Kfold(kind="kfold", folds=3, group="when"),
+        ColumnFolds(kind="folds", column="when"),
+    ]
+    for wish in wishes:
+        told = [
+            [[part.tolist() for part in fold] for fold in split_rows(settings, columns, np.arange(30), None).folds]
+            for settings in [SplitSettings(None, wish, 3)]
+            for columns in given
+        ]
+        assert told[0] == told[1]
+
+
+def test_a_stopping_part_is_taken_from_the_training_rows() -> None:
+    classes = [0] * 80 + [1] * 20
+    parts = split(FractionPart(), Holdout(), classes=classes, stopping=FractionPart(fraction=0.25))
+    counts = [np.bincount(np.array(classes)[part]).tolist() for part in (parts.train, parts.stop, parts.valid)]
+    assert counts == [[38, 10], [13, 3], [13, 3]]
+    without = split(FractionPart(), Holdout(), classes=classes)
+    assert sorted([*parts.train, *parts.stop]) == without.train.tolist()
+    marks = np.array(["stop" if row % 3 == 0 else "" for row in ROWS], dtype=object)
+    marked = ColumnPart(kind="column", column="mark", values=["stop"])
+    assert split(columns={"mark": marks}, stopping=marked).stop.tolist() == [
+        row for row in split().train if row % 3 == 0
+    ]
 
 
 @given(

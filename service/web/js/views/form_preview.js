@@ -46,6 +46,7 @@ function outcome(plan) {
     ["range test", rangeOf(plan.range_test)],
     ["search", `${plan.algorithm} + ${plan.scheduler}`],
     ["trials", `${count(plan.trials)}, ${count(plan.parallelism)} at once`],
+    ["networks", plan.lanes > plan.trials ? `${count(plan.lanes)}, ${count(plan.lanes_per_trial)} for each trial` : null],
     ["epochs", `${count(plan.epochs_per_trial)} each, ${count(plan.epochs_bought)} at most in all`],
     ["rungs", rungs.length ? `${rungs.slice(0, 8).join(", ")}${rungs.length > 8 ? " …" : ""}` : null],
   ]);

@@ -6,8 +6,8 @@ import { parallelFigure } from "../charts/parallel.js";
 import { mountChart } from "../charts/plot.js";
 import { prefersLog, readTheme } from "../charts/theme.js";
 import { el, onFrame } from "../dom.js";
-import { number, parameter, trialReason, words } from "../format.js";
-import { leaderOf, maximizes, objectiveOf, parameterNames } from "../state.js";
+import { parameter, trialReason, withSpread, words } from "../format.js";
+import { leaderOf, maximizes, objectiveOf, parameterNames, spreadOf } from "../state.js";
 import { facts, panel, stateChip } from "./parts.js";
 
 const metricOf = (race) => words(race.job.resolved_spec?.objective?.name ?? "objective");
@@ -24,7 +24,7 @@ function pointerCard(race) {
     const rows = Object.entries(trial.parameters ?? {}).map(([name, value]) => [name, parameter(value)]);
     node.replaceChildren(
       el("p", { class: "card-title" }, el("strong", {}, `Trial ${id}`), stateChip(trial.state)),
-      facts([[metricOf(race), number(objectiveOf(race, trial))], ...rows.slice(0, 14)]),
+      facts([[metricOf(race), withSpread(objectiveOf(race, trial), spreadOf(race, trial))], ...rows.slice(0, 14)]),
       el("p", { class: "muted small-text" }, trialReason(trial.reason)));
     const left = mouse.clientX + 18 + node.offsetWidth > innerWidth ? mouse.clientX - 18 - node.offsetWidth : mouse.clientX + 18;
     const top = Math.min(mouse.clientY + 12, innerHeight - node.offsetHeight - 8);

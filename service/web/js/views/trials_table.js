@@ -1,8 +1,8 @@
 /** The trials as a sortable table; at most 200 rows until asked for more. Rows are kept and changed in place. */
 
 import { arrange, el, onFrame, setText } from "../dom.js";
-import { number, parameter, trialReason, words } from "../format.js";
-import { countStates, leaderOf, maximizes, objectiveOf, parameterNames, TRIAL_STATES } from "../state.js";
+import { parameter, trialReason, withSpread, words } from "../format.js";
+import { countStates, leaderOf, maximizes, objectiveOf, parameterNames, spreadOf, TRIAL_STATES } from "../state.js";
 import { panel, stateChip } from "./parts.js";
 
 const STEP = 200;
@@ -36,7 +36,7 @@ function trialRow(point, toggle) {
   why.addEventListener("click", () => toggle(node.trial.number));
   node.addEventListener("pointerenter", () => point(node.trial.number));
   node.addEventListener("pointerleave", () => point(null));
-  node.set = (trial, { value, epochs, budget, bestEpoch, names, leads, open }) => {
+  node.set = (trial, { value, spread, epochs, budget, bestEpoch, names, leads, open }) => {
     node.trial = trial;
     node.dataset.state = trial.state;
     node.classList.toggle("leads", leads);
@@ -45,7 +45,7 @@ function trialRow(point, toggle) {
     chip.title = trialReason(trial.reason);
     why.hidden = !trial.error;
     why.setAttribute("aria-expanded", String(open));
-    setText(objective, number(value));
+    setText(objective, withSpread(value, spread));
     bar.set(epochs, budget);
     setText(best, bestEpoch === null || bestEpoch === undefined ? "–" : String(bestEpoch));
     while (cells.length < names.length) node.append((cells[cells.length] = el("td", { class: "num" })));
@@ -167,6 +167,7 @@ export function trialsTable(race, point) {
     filter.set(countStates(race));
     arrange(body, trials.slice(0, limit).flatMap((trial) => rowsOf(trial, {
       names, budget: race.job.resolved_spec?.budget?.epochs_per_trial, value: objectiveOf(race, trial),
+      spread: spreadOf(race, trial),
       epochs: epochsOf(race, trial), bestEpoch: bestEpochOf(race, trial),
       leads: trial === leader, open: open.has(trial.number) && Boolean(trial.error),
     })));

@@ -1,0 +1,51 @@
+"""Training again what a trial has trained before: by recipes, side by side, on whatever lanes are free. No trials."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from models.lanes import LaneStart, LaneState, Layers
+from workers.fleet import Fleet, Lanes
+from workers.lives import Recipe, Stretch
+
+
+def retrain(fleet: Lanes, recipes: Mapping[int, Recipe], fold: int = 0) -> dict[int, LaneState | None]:
+    """Make states by their recipes on the lanes of the same numbers; None is fresh weights.
+
+    Missing are lanes that were lost, and those that could not be built.
+    """
+    states = {number: recipe.state for number, recipe in recipes.items()}
+    for stage in range(max((len(recipe.stretches) for recipe in recipes.values()), default=0)):
+        at_work = {n: r.stretches[stage] for n, r in recipes.items() if stage < len(r.stretches) and n in states}
+        refused = fleet.start([_repeat(n, stretch, states[n], fold) for n, stretch in at_work.items()])
+        standing = at_work.keys() - {report.lane for report in refused}
+        fleet.train({number: at_work[number].n_epochs for number in standing})
+        made = fleet.save(standing)
+        states = {
+            n: made.get(n) if n in at_work else state for n, state in states.items() if n not in at_work or n in made
+        }
+    return states
+
+
+def retrain_layers(fleet: Fleet, recipes: Mapping[int, Recipe], fold: int = 0) -> dict[int, Layers]:
+    """Give the weights after the last epoch of each recipe; those of lanes that were lost or diverged are missing.
+
+    The last epoch is trained by itself: of a lane that has seen one epoch, the best weights are those after it.
+    """
+    before = retrain(fleet, {number: _but_last(recipe) for number, recipe in recipes.items()}, fold)
+    last = {number: recipes[number].stretches[-1] for number in before}
+    fleet.drop(last)
+    fleet.start([_repeat(n, stretch, before[n], fold) for n, stretch in last.items()])
+    fleet.train(dict.fromkeys(last, 1))
+    return {number: layers for number, layers in fleet.best_layers(last).items() if layers is not None}
+
+
+def _but_last(recipe: Recipe) -> Recipe:
+    *earlier, last = recipe.stretches
+    shorter = [replace(last, n_epochs=last.n_epochs - 1)] if last.n_epochs > 1 else []
+    return Recipe(recipe.state, (*earlier, *shorter))
+
+
+def _repeat(number: int, stretch: Stretch, state: LaneState | None, fold: int) -> LaneStart:
+    return LaneStart(number, stretch.hyper, stretch.seed, state, fold=fold, patient=True)
