@@ -124,7 +124,7 @@ class TestPlace:
     ) -> None:
         loads = {lane: load(hyper) for lane, hyper in enumerate(kinds * 31)}  # none is a tenth of a seat's share
         work = seconds_by_seat(loads, put(loads, n_seats), SEATS[:n_seats])
-        assert max(work) < 1.04 * sum(work) / n_seats
+        assert max(work) < 1.06 * sum(work) / n_seats
 
     @given(drawn=st.lists(hypers, min_size=1, max_size=20))
     def test_few_lanes_make_no_seat_longer_than_its_share_and_one_lane(self, drawn: list[Hyperparameters]) -> None:
