@@ -99,6 +99,7 @@ def uci(client: ServiceClient, name: str) -> dict[str, Any]:
             "name": f"{name} {column}",
             "dataset": dataset,
             "target": "target",
+            "task": "regression",
             "columns": {"exclude": [other for other in columns if other != column]},
             "split": {"test": {"kind": "column", "column": column, "values": ["test"]}},
             "objective": "root_mean_squared_error",

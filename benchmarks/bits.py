@@ -33,7 +33,7 @@ def _activation(name: str) -> Call:
 
 def _softmax(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     outputs = bias.expand(-1, x.shape[1], -1) + x[:, :, :1]
-    buffers = LossBuffers(outputs, max(1, outputs.shape[2] - 1))
+    buffers = LossBuffers(outputs, max(1, outputs.shape[2] - 1), [0.0] * len(outputs))
     ones = torch.ones_like(outputs[0])
     softmax_cross_entropy(buffers, ones, ones, 1.0)
     return outputs + buffers.total

@@ -54,7 +54,8 @@ class NumpyModel:
         self.layers = [(tensors[f"layers.{i}.weight"], tensors[f"layers.{i}.bias"]) for i in range(len(tensors) // 2)]
 
     def predict(self, rows: Sequence[Mapping[str, Any]]) -> Floats:
-        """Predict rows: values [N, targets] in the units of the data, or probabilities [N, classes]."""
+        """Predict rows: values [N, targets] in the units of the data, or probabilities: [N, classes], for multilabel
+        [N, targets] of each target's second class. A model with threshold outputs decides instead: 0 or 1."""
         features = self.card["preprocessing"]["features"]
         columns = [_encode(feature, [row[feature["name"]] for row in rows]) for feature in features]
         x = np.concatenate(columns, axis=1).astype(np.float32).astype(np.float64)
@@ -65,13 +66,17 @@ class NumpyModel:
         return self._read_out(x @ weight + bias)
 
     def _read_out(self, z: Floats) -> Floats:
-        kind = self.card["architecture"]["output_activation"]
-        if kind == "identity":
+        kind, task = self.card["architecture"]["output_activation"], self.card["task"]
+        if task == "regression":
+            z = ACTIVATIONS[kind](z)
             scales = np.array([target["scale"] for target in self.card["targets"]])
             values: Floats = z * scales + np.array([target["mean"] for target in self.card["targets"]])
             return values
-        if kind == "logistic":
-            return np.concatenate([_logistic(-z), _logistic(z)], axis=1)
+        if task == "multiclass" and kind == "threshold":
+            return np.eye(z.shape[1])[z.argmax(axis=1)]
+        if task != "multiclass":
+            chance = (z > 0).astype(np.float64) if kind == "threshold" else _logistic(z)
+            return np.concatenate([1 - chance, chance], axis=1) if task == "binary" else chance
         powers = np.exp(z - z.max(axis=1, keepdims=True))
         shares: Floats = powers / powers.sum(axis=1, keepdims=True)
         return shares

@@ -16,8 +16,17 @@ from safetensors.numpy import save
 
 from models.hyper import Hyperparameters
 from models.job_data import Encoder
-from models.lanes import Layers
-from models.predictor import FORMAT_VERSION, LAYER_PARTS, PackageError, PredictError, Prediction, Predictor
+from models.lanes import Layers, Task
+from models.loss_table import gives_probabilities
+from models.predictor import (
+    FORMAT_VERSION,
+    LAYER_PARTS,
+    THRESHOLD,
+    PackageError,
+    PredictError,
+    Prediction,
+    Predictor,
+)
 from models.prepare import Prepared
 
 __all__ = [
@@ -35,7 +44,6 @@ _ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
 OWN_SECTIONS = ("architecture", "hyperparameters")
 """Sections of a card that each member of an ensemble has for itself. Of the others it has those that differ from what
 stands in the ensemble's own card."""
-_OUTPUT_ACTIVATIONS = {"regression": "identity", "binary": "logistic", "multiclass": "softmax"}
 
 
 @dataclass(frozen=True)
@@ -131,12 +139,21 @@ def _describe(
             "outputs": data.n_outputs,
             "normalisation": "layer" if normalised else "none",
             "activation": hyper.activation,
-            "output_activation": _OUTPUT_ACTIVATIONS[data.task],
+            "output_activation": _output_activation(hyper, data.task),
         },
         "hyperparameters": hyper.model_dump(mode="json"),
         "preprocessing": encoder.preprocessor.to_card(),
         "facts": dict(facts),
     }
+
+
+def _output_activation(hyper: Hyperparameters, task: Task) -> str:
+    """Say how outputs are read: see step 3 of the README."""
+    if task == "regression":
+        return "identity" if hyper.output_activation == "none" else hyper.output_activation
+    if not gives_probabilities(hyper.loss):
+        return THRESHOLD
+    return "softmax" if task == "multiclass" else "logistic"
 
 
 def _name_tensors(layers: Layers, prefix: str = "") -> dict[str, Any]:
@@ -218,10 +235,14 @@ To predict with numpy and safetensors alone (the service computes steps 2 and 3 
    relu max(z, 0); tanh; logistic 1 / (1 + exp(-z)); identity z; gelu z * (1 + erf(z / sqrt(2))) / 2;
    silu z / (1 + exp(-z)); elu z where z > 0, else exp(z) - 1.
    The last layer is z = h @ weight + bias.
-3. Read the outputs by card["architecture"]["output_activation"]:
-   identity     z * scale + mean of each of card["targets"], in the units of the data
-   logistic     1 / (1 + exp(-z)), the probability of card["classes"][1]
-   softmax      exp(z) / sum(exp(z)), the probabilities of card["classes"]
+3. Read the outputs by card["task"] and f = card["architecture"]["output_activation"].
+   regression   f(z) * scale + mean of each of card["targets"], in the units of the data; f is identity, relu,
+                logistic, tanh or softplus log(1 + exp(z))
+   binary       logistic: 1 / (1 + exp(-z)) is the probability of card["classes"][1]
+   multilabel   logistic: for each of card["targets"], the probability of card["classes"][its name][1]
+   multiclass   softmax: exp(z) / sum(exp(z)), the probabilities of card["classes"]
+   With f = threshold there are labels only: the second class where z > 0, else the first; for multiclass the class
+   with the largest z.
 
 card["example"] holds one row and its answer to check against.
 """

@@ -49,6 +49,7 @@ class Rows:
         self.embedding = data.embedding
         self._x = self._load(_padded(data.x_train, self.n_train + 1))
         self._target = self._load(_padded(_targets(data, data.y_train), self.n_train + 1))
+        self._weights = data.weights
         chunk = min(VALIDATION_ROWS, round_up(self.n_valid, BATCH_MULTIPLE))
         x_valid = self._load(_padded(judged, round_up(self.n_valid, chunk)))
         self.x_valid = x_valid.view(-1, chunk, x_valid.shape[1])
@@ -73,9 +74,12 @@ class Rows:
         index[:, :batch_size] = filled.reshape(n_steps, batch_size)
         counts = np.full(n_steps, batch_size)
         counts[-1] = self.n_train - (n_steps - 1) * batch_size
-        per_row = self.n_outputs if self.task == "regression" else 1
+        per_row = self.n_outputs if self.task in ("regression", "multilabel") else 1
         weight = np.zeros((*index.shape, self._target.shape[1]), np.float32 if self.dtype == torch.float32 else float)
         weight[:, :, : self.n_outputs] = np.where(index < self.n_train, 1 / (counts * per_row)[:, None], 0)[:, :, None]
+        if self._weights is not None:
+            padding = np.zeros((1, self._weights.shape[1]), np.float32)
+            weight[:, :, : self.n_outputs] *= np.concatenate([self._weights, padding])[index]
         where = torch.from_numpy(index).to(self.device)
         shares = (counts / self.n_train).tolist()
         return Batches(self._x[where], self._target[where], self._load(weight), shares, counts.tolist())
@@ -88,12 +92,12 @@ def _padded(array: Floats, n_rows: int) -> Floats:
 
 
 def _targets(data: PackData, y: Floats) -> Floats:
-    """Targets as columns: numbers, a 0/1 column, or one column per class.
+    """Targets as columns: numbers, a 0/1 column for each label, or one for each class.
 
     Shapes: [N, C].
     """
     if data.task == "regression":
         return y
-    if data.task == "binary":
-        return y[:, None].astype(np.float32)
+    if data.task in ("binary", "multilabel"):
+        return y.reshape(len(y), -1).astype(np.float32)
     return np.eye(data.n_outputs, dtype=np.float32)[y]

@@ -23,7 +23,7 @@ def bytes_needed(hyper: Hyperparameters, layout: Layout, n_rows: tuple[int, int]
     """Estimate the bytes that one lane takes while it trains, from above; n_rows are for training and validation."""
     hidden = layout.padded[1:-1]
     batch_rows = round_up(min(hyper.batch_size, n_rows[0]), BATCH_MULTIPLE)
-    activations = batch_rows * (2 * sum(hidden) + 2 * max(hidden, default=0) + 4 * layout.padded[-1])
+    activations = batch_rows * (2 * sum(hidden) + 2 * max(hidden, default=0) + 10 * layout.padded[-1])
     if layout.embedding:  # two matrices and a gradient, embedded batches
         rows = 3 * round_up_width(layout.embedding.n_inputs) + 3 * batch_rows + VALIDATION_ROWS
         activations += rows * layout.padded[0]

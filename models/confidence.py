@@ -230,12 +230,15 @@ def _absolute_errors(true: Floats, predicted: Floats) -> Floats:
 def _surprises(true: NDArray[np.int64], probabilities: Floats) -> Floats:
     epsilon = np.finfo(np.float64).eps
     clipped = np.clip(probabilities, epsilon, 1 - epsilon)
+    if true.ndim == 2:
+        return _mean_of_targets(-np.log(np.where(true == 1, clipped, 1 - clipped)))
     surprises: Floats = -np.log(clipped[np.arange(len(true)), true] / clipped.sum(axis=1))
     return surprises
 
 
 def _hits(true: NDArray[np.int64], probabilities: Floats) -> Floats:
-    hits: Floats = (probabilities.argmax(axis=1) == true).astype(np.float64)
+    right = np.all((probabilities > 0.5) == true, axis=1) if true.ndim == 2 else probabilities.argmax(axis=1) == true
+    hits: Floats = right.astype(np.float64)
     return hits
 
 

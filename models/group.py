@@ -13,10 +13,11 @@ from torch import Tensor
 from models.bench import Bench
 from models.dropout import DropoutMasks
 from models.layout import BATCH_MULTIPLE, LANE_MULTIPLE, RUNNING, round_up
-from models.lineup import activation_runs, has_dropout, live_units, optimizer_runs
+from models.lineup import activation_runs, has_dropout, live_units, loss_runs, optimizer_runs
 from models.live_lane import BEST_OF, PARAMETERS, Lane
-from models.losses import LOSSES, LossBuffers
+from models.losses import RunLoss
 from models.mlp import PackedMLP, TrainedMLP
+from models.ops import OPS
 from models.optim import FIRST, RULES, SECOND, Optimizer, OptimizerRows
 from models.packed_norms import NormRows
 
@@ -63,7 +64,10 @@ class Group:
         live = live_units(self._places, parameters) if layout.normalisation == "layer" else ()
         norms = NormRows(layout, parameters, self.buffers.get(RUNNING), live)
         self._trained = TrainedMLP(norms, self._gradients, runs, self._masks)
-        self._loss_buffers = LossBuffers(self._trained.outputs, rows.n_outputs)
+        self._losses = [
+            RunLoss([lane.hyper for lane in self._places[run]], rows.task, self._trained.outputs[run], rows.n_outputs)
+            for run in loss_runs(self._places, rows.task)
+        ]
         n_chunks, chunk_rows, _ = rows.x_valid.shape
         self._judged = PackedMLP(norms, runs, chunk_rows)
         self._answers = parameters.new_zeros((len(parameters), n_chunks * chunk_rows, layout.padded[-1]))
@@ -76,11 +80,10 @@ class Group:
         for name, copy in self._undo.items():
             copy.copy_(self.buffers[name])
         try:
-            self._loss_buffers.total.zero_()
+            self._begin_losses()
             for _ in self._steps():
                 pass
-            losses = self._loss_buffers.epoch_loss()[: len(self.lanes)].cpu().numpy()
-            return losses, self._score()
+            return self._mean_losses().cpu().numpy(), self._score()
         except BaseException:
             for name, copy in self._undo.items():
                 self.buffers[name].copy_(copy)
@@ -92,11 +95,18 @@ class Group:
         Shapes: mean training loss of each step's batch before its step [S, K], float64.
         """
         losses = []
-        self._loss_buffers.total.zero_()
+        self._begin_losses()
         for share in islice(self._steps(), most):
-            losses.append(self._loss_buffers.epoch_loss()[: len(self.lanes)] / share)
-            self._loss_buffers.total.zero_()
+            losses.append(self._mean_losses() / share)
+            self._begin_losses()
         return torch.stack(losses)
+
+    def _begin_losses(self) -> None:
+        for loss in self._losses:
+            loss.begin_epoch()
+
+    def _mean_losses(self) -> Tensor:
+        return torch.cat([loss.epoch_loss() for loss in self._losses])[: len(self.lanes)]
 
     def _steps(self) -> Iterator[float]:
         """Take the steps of one epoch, and yield each one's share of the epoch's rows when it is taken."""
@@ -112,7 +122,8 @@ class Group:
         for step, (inputs, transposed, target, weight, share, count) in enumerate(steps):
             place = self._masks.begin_step(step)
             self._trained.forward(inputs, place, count)
-            LOSSES[self.bench.rows.task](self._loss_buffers, target, weight, share)
+            for loss in self._losses:
+                loss.lose(target, weight, share)
             self._trained.backward(transposed, place)
             for _, optimizer in self._optimizers:
                 optimizer.step(step)
@@ -122,6 +133,8 @@ class Group:
         size = self._judged.batch_rows
         for chunk, x in enumerate(self.bench.rows.x_valid):
             self._answers[:, chunk * size : (chunk + 1) * size].copy_(self._judged.infer(x))
+        if (name := self.lanes[0].hyper.output_activation) != "none":
+            OPS[name].apply(self._answers)
         return self.bench.judge.score(self._answers[: len(self.lanes)])
 
     def keep_best(self, lanes: Sequence[Lane]) -> None:

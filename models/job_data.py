@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from models.embedding import choose_embedding
 from models.features import Cells
-from models.hyper import Hyperparameters
+from models.hyper import Hyperparameters, OutputActivationName
 from models.lanes import PackData, Task
 from models.numbers import standard_units
 from models.preprocess import Preprocessor, Target, fit_preprocessor
@@ -55,7 +55,8 @@ class JobData:
     """All rows of a job but the test rows; see `models.lanes.Views`.
 
     Shapes: columns [N] each, numbers as float64, dates as datetime64, all else in codes; labels: regression [N, C]
-    float64 in raw units, else [N] class indices. `kinds` name the features in the order of the network's inputs.
+    float64 in raw units, multilabel [N, C] of 0 and 1, else [N] class indices. `kinds` name the features in the order
+    of the network's inputs.
     """
 
     task: Task
@@ -98,7 +99,7 @@ class JobData:
             encoder = self._fit(self.folds[fold], hyper)
             while len(self._kept) >= VIEWS_KEPT:
                 del self._kept[next(iter(self._kept))]
-            data = self._encode(encoder, self.folds[fold])
+            data = self._encode(encoder, self.folds[fold], hyper)
             self._kept[key] = encoder, replace(data, embedding=choose_embedding(encoder.preprocessor, hyper))
         return self._kept[key]
 
@@ -106,29 +107,60 @@ class JobData:
         fit = fit_preprocessor(self.part(fold.train), self.kinds, hyper)
         if not fit.preprocessor.features:
             raise NoFeatureError("no feature is left: every column is a target, excluded or without values")
-        return Encoder(fit.preprocessor, self._fit_targets(fold), fit.notes)
+        return Encoder(fit.preprocessor, self._fit_targets(fold, hyper.output_activation), fit.notes)
 
-    def _fit_targets(self, fold: Fold) -> list[Target]:
+    def _fit_targets(self, fold: Fold, activation: OutputActivationName) -> list[Target]:
         if self.task != "regression":
             return [Target(name=name) for name in self.target_names]
         columns = self.labels[fold.train].astype(np.float64).T
-        return [_fit_target(name, values) for name, values in zip(self.target_names, columns, strict=True)]
+        return [fit_target(name, values, activation) for name, values in zip(self.target_names, columns, strict=True)]
 
-    def _encode(self, encoder: Encoder, fold: Fold) -> PackData:
+    def _encode(self, encoder: Encoder, fold: Fold, hyper: Hyperparameters) -> PackData:
         mean = np.array([target.mean for target in encoder.targets])
         scale = np.array([target.scale for target in encoder.targets])
         values: Any = self.labels
         if self.task == "regression":
             values = ((self.labels - mean) / scale).astype(np.float32)
         train, valid, stop = (encoder.preprocessor.transform(self.part(rows)) for rows in fold)
-        stopping = (stop, values[fold.stop]) if len(fold.stop) else None
         parts = train, values[fold.train], valid, values[fold.valid]
-        return PackData(self.task, self.n_outputs, *parts, mean, scale, stopping=stopping)
+        stopping = (stop, values[fold.stop]) if len(fold.stop) else None
+        weights = None
+        if self.task != "regression" and hyper.class_weight == "balanced":
+            weights = balanced_weights(values[fold.train])
+        return PackData(self.task, self.n_outputs, *parts, mean, scale, weights=weights, stopping=stopping)
 
 
-def _fit_target(name: str, values: NDArray[np.float64]) -> Target:
+def balanced_weights(labels: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Weigh rows so that every class of a label weighs the same; they average 1.
+
+    Source: sklearn.utils.class_weight.compute_class_weight("balanced"): n / (classes * rows of the class), for each
+    column by itself. Shapes: [N] or [N, L] -> [N, 1] or [N, L].
+    """
+    columns = labels.reshape(len(labels), -1).T
+    weights = []
+    for column in columns:
+        counts = np.bincount(column)
+        weights.append((len(column) / (np.count_nonzero(counts) * np.maximum(counts, 1)))[column])
+    return np.stack(weights, axis=1).astype(np.float32)
+
+
+def fit_target(name: str, values: NDArray[np.float64], activation: OutputActivationName) -> Target:
+    """Scale a target to what outputs can be: standard units, or the range of their activation.
+
+    Raises: TargetError.
+    """
     mean, scale = standard_units(values)
+    lowest, highest = float(values.min()), float(values.max())
     if scale == 0 or not np.isfinite([mean, scale]).all():
         reason = "is constant in the training rows" if scale == 0 else "holds numbers too large to standardise"
         raise TargetError(f"{name!r} {reason}: nothing can be learned")
+    match activation:
+        case "relu" | "softplus":
+            if lowest < 0:
+                raise TargetError(f"{name!r} holds {lowest:g}: the output activation {activation} is never below 0")
+            mean = 0.0
+        case "logistic":
+            mean, scale = lowest, highest - lowest
+        case "tanh":
+            mean, scale = (lowest + highest) / 2, (highest - lowest) / 2
     return Target(name=name, mean=mean, scale=scale)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,8 @@ from models.embedding import Embedding
 from models.hyper import Hyperparameters
 
 Task = Literal["regression", "binary", "multiclass", "multilabel"]
+Classes = list[Any] | dict[str, list[Any]]
+"""The classes of a target, or of each of several by its name: JSON values in the order of their indices."""
 Outcome = Literal["diverged", "patience", "failed"]
 Layers = list[tuple[NDArray[np.float32], ...]]
 """Weight [I, O] and bias [O] of every layer, with layer normalisation scale [O] and shift [O] of hidden ones, unpadded,
@@ -37,9 +39,10 @@ class Views(Protocol):
 class PackData:
     """Preprocessed rows, the same for all lanes of one fold that encode alike; by itself, all the data of a job.
 
-    Shapes: x_* [N, D] float32. y_*: regression [N, C] float32, standardised with target_mean and target_scale [C];
-    binary and multiclass [N] int64 class indices; multilabel [N, L] int64, 0 or 1. C is 1 for binary, the number of
-    classes for multiclass, L for multilabel. `embedding` says which inputs a network embeds.
+    Shapes: x_* [N, D] float32. y_*: regression [N, C] float32, scaled by target_mean and target_scale [C]; binary and
+    multiclass [N] int64 class indices; multilabel [N, C] int64 of 0 and 1. C is 1 for binary, the number of classes for
+    multiclass, of labels for multilabel. `embedding` says which inputs a network embeds. `weights` of the training rows
+    in the loss, float32: [N, 1], of each label [N, C] for multilabel; None is 1 for all.
     """
 
     task: Task
@@ -51,12 +54,13 @@ class PackData:
     target_mean: NDArray[np.float64] = field(default_factory=lambda: np.zeros(1))
     target_scale: NDArray[np.float64] = field(default_factory=lambda: np.ones(1))
     embedding: Embedding | None = None
+    weights: NDArray[np.float32] | None = None
     stopping: tuple[NDArray[np.float32], NDArray[np.float32] | NDArray[np.int64]] | None = None
     """x and y of the rows that decide the best epoch in place of the validation rows."""
 
     def view_key(self, hyper: Hyperparameters, fold: int) -> Hashable:
-        """See `Views`."""
-        return ()
+        """See `Views`. The rows are the same whatever is asked for, but not what outputs stand for."""
+        return hyper.encoding
 
     def view(self, hyper: Hyperparameters, fold: int) -> PackData:
         """See `Views`."""

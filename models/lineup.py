@@ -11,7 +11,9 @@ import torch
 from torch import Tensor
 
 from models.hyper import Hyperparameters
+from models.lanes import Task
 from models.live_lane import Lane
+from models.loss_table import run_key as loss_key
 from models.mlp import Run
 from models.ops import OPS
 from models.optim import run_key
@@ -25,14 +27,19 @@ def has_dropout(hyper: Hyperparameters) -> bool:
     return hyper.dropout > 0 and hyper.hidden_layers > 0
 
 
-def sort_key(lane: Lane) -> tuple[tuple[Any, ...], tuple[str, bool], int]:
-    """Order by optimizer, then activation, then number."""
-    return run_key(lane.hyper), _activation_key(lane.hyper), lane.number
+def sort_key(lane: Lane, task: Task) -> tuple[tuple[Any, ...], tuple[str, bool], tuple[str, bool], int]:
+    """Order by optimizer, then loss, then activation, then number."""
+    return run_key(lane.hyper), loss_key(lane.hyper, task), _activation_key(lane.hyper), lane.number
 
 
 def optimizer_runs(lanes: Sequence[Lane]) -> list[slice]:
     """Return the stretches of sorted lanes that share an optimizer."""
     return [rows for rows, _ in _stretches([run_key(lane.hyper) for lane in lanes])]
+
+
+def loss_runs(lanes: Sequence[Lane], task: Task) -> list[slice]:
+    """Return the stretches of sorted lanes that share a loss."""
+    return [rows for rows, _ in _stretches([loss_key(lane.hyper, task) for lane in lanes])]
 
 
 def activation_runs(lanes: Sequence[Lane], like: Tensor) -> list[Run]:

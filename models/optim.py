@@ -20,7 +20,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.hyper import Hyperparameters, OptimizerName
+from models.hyper import Hyperparameters
+from models.hyper_training import OptimizerName
 from models.schedules import Course, Floats, course
 
 MOMENTUM_DECAY = 4e-3

@@ -25,8 +25,10 @@ from models.lanes import LaneError, LaneReport, LaneStart, LaneState, Layers, Pa
 from models.layout import Layout
 from models.lineup import sort_key
 from models.live_lane import Lane, admit, keep_best
+from models.loss_table import check_fits, gives_probabilities
 from models.metrics import METRICS, Judge
 from models.range_test import Floats, Sweep
+from models.scores import needs_probabilities
 from models.sweep import sweep_rates
 
 if HAS_COMPILER:
@@ -55,6 +57,7 @@ class Pack:
         self._room = Room(self._like.numpy().dtype) if compiled else None
         self._lanes: dict[int, Lane] = {}
         self._shortage: str | None = None
+        self._of_probabilities = [needs_probabilities(name) for name in settings.metrics]
 
     def start(self, starts: Sequence[LaneStart]) -> list[LaneReport]:
         """Admit lanes, or give live ones another state; return a report for each that cannot be built."""
@@ -78,6 +81,7 @@ class Pack:
         """Return the lane, or an empty one and the reason why it could not be built."""
         layout = Layout(())
         try:
+            check_fits(start.hyper, self._bench(start.hyper, start.fold).rows.task)
             layout = self._layout(start.hyper, start.fold)
             needed = self.bytes_needed(start.hyper, start.fold)
             check_capacity(needed, available, f"a network of widths {layout.widths}")
@@ -182,7 +186,7 @@ class Pack:
     def _line_up(self, lanes: Iterable[Lane]) -> list[list[Lane]]:
         """Sort lanes into groups that are trained at once; neighbours in the list share their gathered batches."""
         found: dict[GroupKey, list[Lane]] = {}
-        for lane in sorted(lanes, key=sort_key):
+        for lane in sorted(lanes, key=lambda lane: sort_key(lane, self._bench_of(lane).rows.task)):
             found.setdefault(self._key(lane), []).append(lane)
         groups = []
         for key in sorted(found):
@@ -238,7 +242,7 @@ class Pack:
     def _report(self, group: Trained, losses: list[float], scores: list[list[float]]) -> list[LaneReport]:
         n_steps = -(-self._bench_of(group.lanes[0]).rows.n_train // group.batch_size)
         reports, improved = [], []
-        for lane, loss, values in zip(group.lanes, losses, scores, strict=True):
+        for lane, loss, values in zip(group.lanes, losses, map(self._tell, group.lanes, scores), strict=True):
             lane.epoch, lane.n_steps, lane.sequence = lane.epoch + 1, lane.n_steps + n_steps, lane.sequence + 1
             if not (math.isfinite(loss) and math.isfinite(values[0])):
                 lane.outcome = "diverged"
@@ -250,6 +254,12 @@ class Pack:
         if improved:
             group.keep_best(improved)
         return reports
+
+    def _tell(self, lane: Lane, scores: list[float]) -> list[float]:
+        """Leave open what asks for probabilities of a lane that has none."""
+        if gives_probabilities(lane.hyper.loss):
+            return scores
+        return [math.nan if asks else value for value, asks in zip(scores, self._of_probabilities, strict=True)]
 
 
 def warm_up(device: str = "cpu") -> None:

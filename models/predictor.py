@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,21 +19,28 @@ from models.activations import ACTIVATIONS, logistic, softmax
 from models.categories import code_column
 from models.evaluate import evaluate
 from models.features import CategoricalFeature, Cells
-from models.lanes import Layers, Task
+from models.lanes import Classes, Layers, Task
 from models.normalisation import normalise_rows
 from models.preprocess import Preprocessor, Target
 from models.rows import PredictError, read_columns, read_rows
+from models.scores import needs_probabilities
 from models.table import Column
 
-__all__ = ["PackageError", "PredictError", "Prediction", "Predictor"]
+__all__ = ["NoProbabilities", "PackageError", "PredictError", "Prediction", "Predictor"]
 
 FORMAT_VERSION = 2
 READABLE = (1, 2)
 """Version 1 knew numeric features with `mean` and `median` only, no dates and no ensembles."""
+THRESHOLD = "threshold"
+"""The output activation of a network that gives labels alone, such as a perceptron."""
 CHUNK_ROWS = 8192
 MAX_SHOWN = 60
 LAYER_PARTS = ("weight", "bias", "scale", "shift")
 """Of each layer, in the order of `models.lanes.Layers`; the last two are there with layer normalisation."""
+
+
+class NoProbabilities(ValueError):
+    """Probabilities were asked of a model that answers with labels alone."""
 
 
 class PackageError(ValueError):
@@ -43,29 +51,49 @@ class PackageError(ValueError):
 class Prediction:
     """What a model says of N rows.
 
-    Shapes: values [N, C] in raw units (regression), probabilities [N, classes] (else); the other one is None.
+    Shapes: values [N, C] in raw units (regression), scores [N, classes] or, for the second class of each of several
+    targets, [N, C] (else); the other one is None. Scores are probabilities, unless `labels_only`.
     """
 
     targets: list[str]
-    classes: list[Any] | None
+    classes: Classes | None
     values: NDArray[np.float64] | None = None
-    probabilities: NDArray[np.float64] | None = None
+    scores: NDArray[np.float64] | None = None
+    labels_only: bool = False
     warnings: list[str] = field(default_factory=list)
 
     @property
+    def probabilities(self) -> NDArray[np.float64] | None:
+        """The probabilities of classes: [N, classes], or [N, C] of the second class of each of several targets.
+
+        Raises: NoProbabilities where the model was trained by a loss that gives none.
+        """
+        if self.labels_only:
+            raise NoProbabilities("a network trained by the loss perceptron or hinge gives labels, no probabilities")
+        return self.scores
+
+    @property
     def labels(self) -> list[Any]:
-        """Name the most probable class of each row."""
-        if self.probabilities is None or self.classes is None:
+        """Name the most probable class of each row, {target: class} for several targets."""
+        if self.scores is None or self.classes is None:
             raise ValueError("a regression model predicts values, not labels")
-        return [self.classes[place] for place in self.probabilities.argmax(axis=1)]
+        if isinstance(self.classes, list):
+            return [self.classes[place] for place in self.scores.argmax(axis=1)]
+        classes = [self.classes[target] for target in self.targets]  # in a card they stand in alphabetical order
+        rows = ([pair[place] for pair, place in zip(classes, row, strict=True)] for row in (self.scores > 0.5).tolist())
+        return [dict(zip(self.targets, row, strict=True)) for row in rows]
 
     def to_json(self) -> dict[str, Any]:
         """Answer as the API does: numbers, {target: number} for several targets, or labels with probabilities."""
         body: dict[str, Any] = {}
-        if self.probabilities is not None:
-            pairs = zip(self.labels, self.probabilities.tolist(), strict=True)
+        if self.scores is not None:
+            several = isinstance(self.classes, dict)
             body["classes"] = self.classes
-            body["predictions"] = [{"label": label, "probabilities": shares} for label, shares in pairs]
+            body["predictions"] = [{"labels" if several else "label": label} for label in self.labels]
+            if not self.labels_only:
+                for answer, shares in zip(body["predictions"], self.scores.tolist(), strict=True):
+                    pairs = zip(self.targets, shares, strict=True)
+                    answer["probabilities"] = {name: [1 - p, p] for name, p in pairs} if several else shares
         elif self.values is not None:
             rows = self.values.tolist()
             single = len(self.targets) == 1
@@ -131,10 +159,17 @@ class Predictor:
         return task
 
     @property
-    def classes(self) -> list[Any] | None:
-        """List the classes in the order of their probabilities; None for regression."""
-        classes: list[Any] | None = self.card["classes"]
+    def classes(self) -> Classes | None:
+        """List the classes in the order of their probabilities, of each of several targets; None for regression."""
+        classes: Classes | None = self.card["classes"]
         return classes
+
+    @property
+    def labels_only(self) -> bool:
+        """Tell whether it gives no probabilities; an ensemble gives none if one of its members does not."""
+        if self.members:
+            return any(member.labels_only for _, member in self.members)
+        return bool(self.card["architecture"]["output_activation"] == THRESHOLD)
 
     @property
     def targets(self) -> list[Target]:
@@ -177,7 +212,7 @@ class Predictor:
         names = [target.name for target in self.targets]
         if self.task == "regression":
             return Prediction(names, None, values=outputs, warnings=warnings)
-        return Prediction(names, self.classes, probabilities=outputs, warnings=warnings)
+        return Prediction(names, self.classes, scores=outputs, labels_only=self.labels_only, warnings=warnings)
 
     def outputs(self, columns: Mapping[str, Cells]) -> NDArray[np.float64]:
         """Predict rows that have been read: raw units [N, C], or probabilities [N, classes]. Shapes: columns [N] each.
@@ -190,16 +225,26 @@ class Predictor:
         return self.predict_inputs(self.preprocessor.transform(columns))
 
     def predict_inputs(self, x: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Let one network predict encoded rows, as `outputs` does. Shapes: x [N, D]."""
+        """Let one network predict encoded rows: raw units [N, C], or probabilities [N, classes]; for several labels
+        [N, C]. Shapes: x [N, D].
+
+        One that gives no probabilities answers with scores in 0..1 that decide and rank as its outputs do.
+        """
         outputs = [self._forward(x[start : start + CHUNK_ROWS]) for start in range(0, max(len(x), 1), CHUNK_ROWS)]
         z = np.concatenate(outputs)
         if self.task == "regression":
-            targets = self.targets
-            values: NDArray[np.float64] = z * np.array([t.scale for t in targets]) + [t.mean for t in targets]
+            targets, name = self.targets, self.card["architecture"]["output_activation"]
+            values: NDArray[np.float64] = ACTIVATIONS[name](z) * np.array([t.scale for t in targets]) + [
+                t.mean for t in targets
+            ]
             return values
-        if self.task == "binary":
-            return np.concatenate([logistic(-z), logistic(z)], axis=1)
-        return softmax(z)
+        if self.task == "multiclass":
+            return _squash(z) if self.labels_only else softmax(z)
+        of_second = _squash(z) if self.labels_only else logistic(z)
+        if self.task == "multilabel":
+            return np.asarray(of_second)
+        of_first = _squash(-z) if self.labels_only else logistic(-z)
+        return np.concatenate([of_first, of_second], axis=1)
 
     def _forward(self, x: NDArray[np.float32]) -> NDArray[np.float64]:
         """Compute in float64, so that anyone's numpy gets the same answer whatever the order of its sums."""
@@ -213,12 +258,21 @@ class Predictor:
         return answer
 
     def evaluate(self, columns: Mapping[str, Cells], y: NDArray[Any], metrics: Sequence[str]) -> dict[str, float]:
-        """Score rows that have been read against raw targets [N, C] or class indices [N].
+        """Score rows that have been read against raw targets [N, C], class indices [N] or labels [N, C]; NaN where a
+        metric asks for probabilities and there are none.
 
         Raises: KeyError for a metric that is not there.
         """
         outputs = self.outputs(columns)
-        return {metric: evaluate(metric, y, outputs) for metric in metrics}
+        return {
+            metric: math.nan if self.labels_only and needs_probabilities(metric) else evaluate(metric, y, outputs)
+            for metric in metrics
+        }
+
+
+def _squash(z: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Bring decision values into 0..1, 0 to 0.5, in a way that keeps large ones apart."""
+    return np.asarray(0.5 + 0.5 * z / (1 + np.abs(z)))
 
 
 def _show(values: Sequence[str]) -> str:

@@ -15,7 +15,7 @@ from models.draw import SplitError
 from models.features import Cells
 from models.hyper import Hyperparameters
 from models.job_data import Encoder, Fold, JobData, NoFeatureError, Rows, TargetError
-from models.lanes import PackData, Task
+from models.lanes import Classes, PackData, Task
 from models.preprocess import EncodingError, FeatureError, Preprocessor, Target, to_numbers
 from models.schema import StoppingPart, TestPart, ValidationPart
 from models.split import Parts, SplitSettings, split_rows
@@ -53,15 +53,16 @@ class PrepareRequest:
 class Prepared:
     """The data of a job's packs, the test rows kept apart, and what a model's card must tell.
 
-    Shapes: test_columns [N] each, as in `JobData`. y_test: regression [N, C] float64 in raw units, else [N] class
-    indices. Both None without a test part. `classes` are JSON values in the order of their indices. `example` is the
-    first training row, raw. `refit_fold` trains on all rows but the test rows; what it validates on it has seen.
+    Shapes: test_columns [N] each, as in `JobData`. y_test: regression [N, C] float64 in raw units, multilabel [N, C] of
+    0 and 1, else [N] class indices. Both None without a test part. `classes` are JSON values in the order of their
+    indices, for multilabel those of each target. `example` is the first training row, raw. `refit_fold` trains on all
+    rows but the test rows; what it validates on it has seen.
     """
 
     job_data: JobData
     test_columns: dict[str, Cells] | None
     y_test: NDArray[np.float64] | NDArray[np.int64] | None
-    classes: list[Any] | None
+    classes: Classes | None
     hyper: Hyperparameters = DEFAULTS
     example: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
@@ -100,10 +101,10 @@ class Prepared:
 
 @dataclass(frozen=True)
 class _Labels:
-    """Targets of all rows of the table: raw numbers [N, C] for regression, class indices [N] else."""
+    """Targets of all rows of the table: raw numbers [N, C] for regression, class indices [N] or [N, C] else."""
 
     values: NDArray[np.float64] | NDArray[np.int64]
-    classes: list[Any] | None
+    classes: Classes | None
 
 
 def prepare(table: Table, request: PrepareRequest) -> Prepared:
@@ -156,26 +157,33 @@ def _read_labels(table: Table, request: PrepareRequest, rows: Rows) -> _Labels:
         except FeatureError as error:
             raise PrepareError("target", f"{error.message}: regression needs numbers") from None
         return _Labels(np.stack(columns, axis=1), None)
+    indexed = {name: _index_classes(name, table.columns[name], request.task, rows) for name in request.targets}
+    if request.task == "multilabel":
+        return _Labels(
+            np.stack([indices for indices, _ in indexed.values()], axis=1),
+            {name: classes for name, (_, classes) in indexed.items()},
+        )
     if len(request.targets) != 1:
         raise PrepareError("target", f"{request.task} takes one target, {len(request.targets)} were given")
-    return _index_classes(table.columns[request.targets[0]], request, rows)
+    return _Labels(*indexed[request.targets[0]])
 
 
-def _index_classes(column: Column, request: PrepareRequest, rows: Rows) -> _Labels:
+def _index_classes(name: str, column: Column, task: Task, rows: Rows) -> tuple[NDArray[np.int64], list[Any]]:
+    """Number the classes of a target in their order; return the number of each row, and the classes."""
     values, _ = distinct_values(column)
     if len(values) < 2:
-        raise PrepareError("target", f"{_quote(request.targets)} has one class only, {plain_value(values[0])!r}")
-    if request.task == "binary" and len(values) != 2:
-        raise PrepareError("task", f"binary needs two classes, {_quote(request.targets)} has {len(values)}")
+        raise PrepareError("target", f"{name!r} has one class only, {plain_value(values[0])!r}")
+    if task != "multiclass" and len(values) != 2:
+        raise PrepareError("task", f"{task} needs two classes, {name!r} has {len(values)}")
     places = {value: place for place, value in enumerate(values)}
     indices = np.zeros(len(column), dtype=np.int64)
     indices[rows] = [places[cell] for cell in column[rows].tolist()]
-    return _Labels(indices, [plain_value(value) for value in values])
+    return indices, [plain_value(value) for value in values]
 
 
 def _split(table: Table, request: PrepareRequest, rows: Rows, labels: _Labels) -> Parts:
     settings = SplitSettings(request.test, request.validation, request.split_seed, request.stopping)
-    classes = labels.values.astype(np.int64) if labels.classes is not None else None
+    classes = labels.values.astype(np.int64) if isinstance(labels.classes, list) else None
     try:
         parts = split_rows(settings, table.columns, rows, classes)
     except SplitError as error:
@@ -237,7 +245,7 @@ def _job_data(request: PrepareRequest, columns: dict[str, Cells], labels: _Label
     folds = [Fold(*(np.searchsorted(kept, part) for part in fold)) for fold in parts.folds]
     if request.refit:
         folds.append(folds[0]._replace(train=np.arange(len(kept))))
-    n_outputs = {"regression": len(request.targets), "binary": 1}.get(request.task, len(labels.classes or ()))
+    n_outputs = len(labels.classes or ()) if request.task == "multiclass" else len(request.targets)
     return JobData(
         task=request.task,
         kinds=dict(request.features),
@@ -262,11 +270,13 @@ def _fit(job_data: JobData, hyper: Hyperparameters) -> Encoder:
     return first
 
 
-def _check_classes(request: PrepareRequest, classes: list[Any], train: NDArray[Any]) -> None:
-    outside = np.setdiff1d(np.arange(len(classes)), train)
-    if len(outside):
-        named = ", ".join(repr(classes[place]) for place in outside[:5])
-        raise PrepareError("split", f"class {named} of {_quote(request.targets)} occurs in no training row")
+def _check_classes(request: PrepareRequest, classes: Classes, train: NDArray[Any]) -> None:
+    of_targets = classes if isinstance(classes, dict) else {request.targets[0]: classes}
+    for (name, values), column in zip(of_targets.items(), train.reshape(len(train), -1).T, strict=True):
+        outside = np.setdiff1d(np.arange(len(values)), column)
+        if len(outside):
+            named = ", ".join(repr(values[place]) for place in outside[:5])
+            raise PrepareError("split", f"class {named} of {name!r} occurs in no training row")
 
 
 def _quote(names: list[str]) -> str:

@@ -25,7 +25,7 @@ LEAST_CATEGORIES = 16
 
 
 class Target(BaseModel):
-    """A target column; regression predicts `output * scale + mean`."""
+    """A target column; regression predicts `output * scale + mean`, output activation included."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -155,3 +155,9 @@ def scores_for(task: Task) -> tuple[Score, ...]:
 def find_score(name: str) -> Score | None:
     """Find a metric by name."""
     return _BY_NAME.get(name)
+
+
+def needs_probabilities(name: str) -> bool:
+    """Tell whether a metric is open for a network that gives none."""
+    score = find_score(name)
+    return score is not None and score.needs == "probabilities"

@@ -126,7 +126,8 @@ class JobSpec(_Strict):
     )
     objective: str | list[str] | None = Field(
         default=None,
-        description="The metric to optimise on validation rows; null is mean_squared_error or log_loss.",
+        description="The metric to optimise on validation rows; null is mean_squared_error, log_loss, or accuracy where"
+        " a loss gives no probabilities.",
         examples=["mean_squared_error"],
     )
     metrics: list[str] | None = Field(

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any, get_args
 
 from models.bundled import BUNDLED, bundled_target
-from models.hyper import ActivationName, OptimizerName
+from models.hyper import ActivationName
+from models.hyper_training import OptimizerName
 from models.lanes import Task
+from models.loss_table import LOSSES
 from models.scores import DEFAULTS, scores_for
 from search.discovery import ALGORITHMS, SCHEDULERS
 from search.plugins import Algorithm, Scheduler, admit
@@ -28,6 +30,10 @@ def catalog() -> dict[str, Any]:
         "hyperparameters": [_describe_hyperparameter(TRAINERS["mlp"], name) for name in TRAINERS["mlp"].names],
         "activations": list(get_args(ActivationName)),
         "optimizers": list(get_args(OptimizerName)),
+        "losses": [
+            {"name": name, "about": loss.about, "tasks": list(loss.forms), "probabilities": loss.gives_probabilities}
+            for name, loss in LOSSES.items()
+        ],
         "metrics": {task: _describe_metrics(task) for task in get_args(Task)},
         "presets": [
             {"name": p.name, "about": p.about, "fixed": p.fixed, "space": p.space.model_dump(mode="json")}

@@ -16,9 +16,12 @@ REQUEST, DATA = "invalid-request", "invalid-data"
 
 
 def choose_metrics(
-    spec: JobSpec, table: TableChoices, schema: TableSchema, refusals: Refusals
+    spec: JobSpec, table: TableChoices, schema: TableSchema, bare: list[str], refusals: Refusals
 ) -> tuple[Objective | None, list[str]]:
-    """Choose the objective and list all metrics to compute, the objective first; note what does not fit."""
+    """Choose the objective and list all metrics to compute, the objective first; note what does not fit.
+
+    `bare` names the losses of the job that leave a trial without probabilities.
+    """
     wanted = spec.objective[0] if isinstance(spec.objective, list) else spec.objective
     names = spec.metrics or []
     named = [("objective", wanted)] if wanted is not None else []
@@ -34,11 +37,20 @@ def choose_metrics(
     if table.task is None or len(found) < len(named):
         return None, []
     defaults = DEFAULTS[table.task]
-    objective = found[0] if wanted is not None else find_score(defaults[0])
-    if objective is None:
-        raise AssertionError(f"{defaults[0]} is no metric")
+    fitting = [score for name in defaults if (score := find_score(name)) and not _is_open(score, bare)]
+    objective = found[0] if wanted is not None else fitting[0]
+    if _is_open(objective, bare):
+        allowed = [score.name for score in scores_for(table.task) if not _is_open(score, bare)]
+        reason = f"needs probabilities, and the loss {bare[0]} gives none"
+        refusals.add(REQUEST, "objective", f"{objective.name!r} {reason}; allowed: {', '.join(allowed)}")
+        return None, []
     computed = dict.fromkeys([objective.name, *defaults, *(score.name for score in found)])
     return Objective(name=objective.name, maximize=objective.maximize), list(computed)
+
+
+def _is_open(score: Score, bare: list[str]) -> bool:
+    """Tell whether some trial could not have this metric."""
+    return bool(bare) and score.needs == "probabilities"
 
 
 def _find(path: str, name: str, table: TableChoices, schema: TableSchema, refusals: Refusals) -> Score | None:

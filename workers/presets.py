@@ -31,8 +31,8 @@ PRESETS: dict[str, Preset] = {
     for preset in [
         _preset(
             "default",
-            "AdamW over sizes, rates and regularisation that suit most tables.",
-            {"optimizer": "adamw"},
+            "AdamW down a cosine over sizes, rates and regularisation that suit most tables.",
+            {"optimizer": "adamw", "schedule": "cosine", "numeric_scaling": "robust_smooth"},
             {
                 "learning_rate": _log(3e-4, 3e-2, 3e-3),
                 "hidden_layers": {"type": "int", "low": 1, "high": 3, "default": 2},
@@ -41,6 +41,24 @@ PRESETS: dict[str, Preset] = {
                 "dropout": {"type": "float", "low": 0.0, "high": 0.4, "default": 0.0},
                 "weight_decay": _log(1e-6, 1e-1, 1e-2),
                 "batch_size": {"type": "choice", "values": [32, 64, 128]},
+            },
+        ),
+        _preset(
+            "strong",
+            "Published practice for tables: piecewise-linear embeddings, AdamW down a cosine, dropout, weight decay."
+            " Trial 0 is its default point. Source: Gorishniy et al. 2022, Holzmueller et al. 2024.",
+            {"optimizer": "adamw", "beta2": 0.95, "schedule": "cosine"},
+            {
+                "numeric_embedding": {"type": "choice", "values": ["piecewise_linear", "none"]},
+                "embedding_bins": {"type": "choice", "values": [8, 16, 32], "default": 16},
+                "numeric_scaling": {"type": "choice", "values": ["robust_smooth", "standard", "quantile"]},
+                "learning_rate": _log(5e-4, 2e-2, 4e-3),
+                "hidden_layers": {"type": "int", "low": 1, "high": 3, "default": 2},
+                "units": {"type": "int", "low": 32, "high": 256, "log": True, "default": 128},
+                "activation": {"type": "choice", "values": ["silu", "gelu", "relu"]},
+                "dropout": {"type": "float", "low": 0.0, "high": 0.5, "default": 0.15},
+                "weight_decay": _log(1e-4, 0.3, 2e-2),
+                "batch_size": {"type": "choice", "values": [32, 64, 128], "default": 64},
             },
         ),
         _preset(
@@ -98,6 +116,22 @@ PRESETS: dict[str, Preset] = {
                 "weight_decay": _log(1e-6, 1e-2, 1e-4),
                 "batch_size": {"type": "choice", "values": [32, 64, 128, 256]},
                 "units": {"type": "int", "low": 32, "high": 256, "log": True, "default": 100},
+            },
+        ),
+        _preset(
+            "perceptron",
+            "Rosenblatt's perceptron: one threshold unit for each class, labels without probabilities.",
+            {
+                "loss": "perceptron",
+                "hidden_layers": 0,
+                "optimizer": "sgd",
+                "momentum": 0.0,
+                "learning_rate": 1.0,
+                "initialisation": "zeros",
+            },
+            {
+                "batch_size": {"type": "choice", "values": [1, 8, 32], "default": 1},
+                "class_weight": {"type": "choice", "values": ["none", "balanced"], "default": "none"},
             },
         ),
     ]

@@ -52,7 +52,7 @@ class ResolvedJob(_Frozen):
     features: list[FeatureColumn]
     task: Task
     task_reason: str
-    classes: list[JsonValue] | None
+    classes: list[JsonValue] | dict[str, list[JsonValue]] | None
     split: Split
     rows: Part
     trainer: Literal["mlp"]

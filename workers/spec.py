@@ -57,9 +57,13 @@ def resolve(spec: JobSpec, schema: TableSchema, default_target: Sequence[str] | 
     refuse_not_yet(spec)
     refusals = Refusals()
     table = choose_from_table(spec, schema, default_target, refusals)
-    objective, metrics = choose_metrics(spec, table, schema, refusals)
     trainer = TRAINERS[spec.trainer]
     space = choose_space(spec, trainer, refusals)
+    bare = trainer.without_probabilities(space.space, space.fixed) if space else []
+    objective, metrics = choose_metrics(spec, table, schema, bare, refusals)
+    if space is not None and table.task is not None:
+        targets = [column for name in table.targets if (column := schema.column(name))]
+        refusals.extend("invalid-space", trainer.task_problems(table.task, targets, space.space, space.fixed))
     race = _choose_race(spec, space, refusals)
     if table.folds * spec.repeats > MOST_LANES_PER_TRIAL:
         message = f"{spec.repeats} repeats of {table.folds} folds; at most {MOST_LANES_PER_TRIAL} lanes make a trial"
@@ -80,7 +84,6 @@ def refuse_not_yet(spec: JobSpec) -> None:
     """
     several = isinstance(spec.objective, list) and len(spec.objective) != 1
     wanted = {
-        "task": ("multilabel", spec.task == "multilabel"),
         "trainer": (f"trainer {spec.trainer}", spec.trainer not in TRAINERS),
         "objective": ("other than one objective", several),
     }

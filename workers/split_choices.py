@@ -233,10 +233,11 @@ def _check_strata(
     if not isinstance(validation, Holdout | Kfold) or not targets or _is_grouped(split):
         return
     path = "split.validation.stratify"
-    if task == "regression" and validation.stratify is True:
-        refusals.add(DATA, path, "true needs classes; regression takes auto or false")
+    by_class = task not in ("regression", "multilabel")
+    if not by_class and validation.stratify is True:
+        refusals.add(DATA, path, f"true needs the classes of one target; {task} takes auto or false")
         return
-    if task == "regression" or (validation.stratify is not True and isinstance(validation, Holdout)):
+    if not by_class or (validation.stratify is not True and isinstance(validation, Holdout)):
         return
     classes, counts = targets[0].classes or [], targets[0].counts or []
     if isinstance(validation, Holdout):

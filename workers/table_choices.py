@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from models.dates import parse_date
-from models.lanes import Task
+from models.lanes import Classes, Task
 from models.schema import ColumnSchema, TableSchema
 from search.problems import join_path
 from workers.body import JobSpec
@@ -26,7 +25,7 @@ class TableChoices:
     targets: list[str]
     task: Task | None
     task_reason: str
-    classes: list[Any] | None
+    classes: Classes | None
     features: list[FeatureColumn]
     rows: Part
     folds: int
@@ -41,7 +40,7 @@ def choose_from_table(
     if targets and task is not None:
         _check_task(task, targets, refusals)
     features = _choose_features(spec, schema, [target.name for target in targets], refusals)
-    classes = targets[0].classes if targets and task in ("binary", "multiclass") else None
+    classes = None if task in (None, "regression") else _list_classes(task, targets)
     rows = check_split(spec.split, schema, task, targets, refusals)
     return TableChoices(
         [target.name for target in targets], task, reason, classes, features, rows, count_folds(spec.split, schema)
@@ -51,15 +50,18 @@ def choose_from_table(
 def choose_task(wanted: str, targets: Sequence[ColumnSchema]) -> tuple[Task | None, str]:
     """Choose the task, and say why.
 
-    Several targets are regression. Of one target: text is binary with two classes and multiclass with more; true and
-    false are binary; whole numbers are binary with two of them, multiclass with up to 20; other numbers are regression.
+    Several targets are multilabel if each is true or false, else regression. Of one target: text is binary with two
+    classes and multiclass with more; true and false are binary; whole numbers are binary with two of them, multiclass
+    with up to 20; other numbers are regression.
     """
     match wanted:
-        case "regression" | "binary" | "multiclass":
+        case "regression" | "binary" | "multiclass" | "multilabel":
             return wanted, "as asked for"
     if not targets:
         return None, ""
     if len(targets) > 1:
+        if all(target.kind == "boolean" for target in targets):
+            return "multilabel", f"{len(targets)} targets, each true or false"
         return "regression", f"{len(targets)} targets"
     target = targets[0]
     n = target.cardinality
@@ -121,16 +123,28 @@ def _check_task(task: Task, targets: list[ColumnSchema], refusals: Refusals) -> 
                 message = f"regression needs numbers; {target.name!r} holds {show(target.examples)}"
                 refusals.add(DATA, "target", message)
         return
-    if len(targets) > 1:
-        refusals.add(DATA, "task", f"{task} takes one target, {len(targets)} were given; several are regression")
+    if task != "multilabel" and len(targets) > 1:
+        several = "several are regression or multilabel"
+        refusals.add(DATA, "task", f"{task} takes one target, {len(targets)} were given; {several}")
         return
-    target = targets[0]
-    if task == "binary" and target.cardinality != 2:
-        message = f"binary needs 2 classes; {target.name!r} has {target.cardinality}: multiclass takes them"
+    for target in targets:
+        _check_label(task, target, refusals)
+
+
+def _check_label(task: Task, target: ColumnSchema, refusals: Refusals) -> None:
+    if task != "multiclass" and target.cardinality != 2:
+        hint = ": multiclass takes them" if task == "binary" else ""
+        message = f"{task} needs 2 classes; {target.name!r} has {target.cardinality}{hint}"
         refusals.add(DATA, "task", message)
     elif target.classes is None:
         message = f"{target.name!r} has {target.cardinality} classes; at most 1000, of 200 letters, are taken"
         refusals.add(DATA, "task", message)
+
+
+def _list_classes(task: Task | None, targets: list[ColumnSchema]) -> Classes | None:
+    if task == "multilabel":
+        return {target.name: target.classes or [] for target in targets}
+    return targets[0].classes if targets else None
 
 
 def _choose_features(spec: JobSpec, schema: TableSchema, targets: list[str], refusals: Refusals) -> list[FeatureColumn]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ from models.ensemble import Greedy, Rivals, choose_members, mix
 from models.evaluate import evaluate
 from models.lanes import PackData
 from models.prepare import Prepared
+from models.scores import needs_probabilities
 from workers.lives import TrialLife
 from workers.resolved import ResolvedJob
 from workers.winners import Contender
@@ -43,14 +45,16 @@ class Verdict:
 def judge(job: ResolvedJob, prepared: Prepared, contenders: Sequence[Contender]) -> Verdict:
     """Let contenders, the winner first, predict the validation rows, and judge by that. A function of its arguments."""
     contenders = contenders[: _count_competing(prepared.data, len(contenders))]
-    predictions = np.stack([_predict_validation(contender, prepared) for contender in contenders])
-    rivals = Rivals(predictions, _truth(prepared), job.objective.name, job.objective.maximize)
+    predictors = [build_predictor(contender.layers, contender.hyper, prepared) for contender in contenders]
+    views = [prepared.job_data.view(contender.hyper, 0) for contender in contenders]
+    outputs = [one.predict_inputs(view.x_valid) for one, view in zip(predictors, views, strict=True)]
+    rivals = Rivals(np.stack(outputs), _truth(prepared), job.objective.name, job.objective.maximize)
     shares = _mixture(job, rivals)
     order = sorted(np.flatnonzero(shares).tolist(), key=lambda place: (-shares[place], place))
     return Verdict(
         confidence=judge_winner(rivals, job.seed),
         members=[Share(contenders[place], float(shares[place])) for place in order],
-        metrics=_metrics(job, rivals, shares) if order else {},
+        metrics=_metrics(job, rivals, shares, any(one.labels_only for one in predictors)) if order else {},
     )
 
 
@@ -74,11 +78,6 @@ def judge_folds(job: ResolvedJob, prepared: Prepared, rivals: Sequence[TrialLife
     return judge_winner_of_folds(scores, len(np.unique(np.concatenate([fold.valid for fold in folds]))))
 
 
-def _predict_validation(contender: Contender, prepared: Prepared) -> NDArray[np.float64]:
-    x_valid = prepared.job_data.view(contender.hyper, 0).x_valid
-    return build_predictor(contender.layers, contender.hyper, prepared).predict_inputs(x_valid)
-
-
 def _count_competing(data: PackData, n_contenders: int) -> int:
     n_cells = len(data.x_valid) * max(2, data.n_outputs)
     return min(n_contenders, max(2, MOST_CELLS // n_cells))
@@ -100,6 +99,8 @@ def _mixture(job: ResolvedJob, rivals: Rivals) -> NDArray[np.float64]:
     return shares if is_better and np.count_nonzero(shares) > 1 else nobody
 
 
-def _metrics(job: ResolvedJob, rivals: Rivals, shares: NDArray[np.float64]) -> dict[str, float]:
+def _metrics(job: ResolvedJob, rivals: Rivals, shares: NDArray[np.float64], labels_only: bool) -> dict[str, float]:
+    """Score an average; metrics that ask for probabilities are NaN where a member gives none."""
     mixed = mix(rivals.predictions, shares)
-    return {name: evaluate(name, rivals.truth, mixed) for name in job.metrics}
+    is_open = {name: labels_only and needs_probabilities(name) for name in job.metrics}
+    return {name: math.nan if is_open[name] else evaluate(name, rivals.truth, mixed) for name in job.metrics}

@@ -19,9 +19,11 @@ from models.cpu import activations, losses, normalisation, optimizers
 from models.cpu.lane import VALIDATION_ROWS, infer, train_epoch
 from models.dropout import dropout_keys
 from models.hyper import Hyperparameters
+from models.lanes import Task
 from models.layout import BATCH_MULTIPLE, RUNNING, Floats, Layout, round_up
 from models.lineup import has_dropout
 from models.live_lane import BEST_OF, PARAMETERS, Lane
+from models.loss_table import find_loss
 from models.ops import OPS
 from models.optim import FIRST, SECOND, tabulate
 
@@ -63,18 +65,22 @@ class Room:
 class Plan:
     """What kernels must know of one lane besides its numbers."""
 
-    def __init__(self, lane: Lane, task_code: int) -> None:
-        hyper, op = lane.hyper, OPS[lane.hyper.activation]
+    def __init__(self, lane: Lane, task: Task) -> None:
+        hyper, op, loss = lane.hyper, OPS[lane.hyper.activation], find_loss(lane.hyper, task)
+        output = "identity" if hyper.output_activation == "none" else hyper.output_activation
         self.widths = np.array(lane.layout.padded, np.int64)
         self.real = np.array(lane.layout.widths, np.int64)
         reads_input = int(op.reads == "input")
         self.codes = (
             activations.KERNELS[hyper.activation],
             reads_input,
-            task_code,
+            losses.KERNELS[loss.forms[task]],
             optimizers.KERNELS[hyper.optimizer],
+            activations.KERNELS[output],
+            int(OPS[output].reads == "input"),
             normalisation.KERNELS[lane.layout.normalisation],
         )
+        self.coefficient = float(loss.coefficient(hyper))
         self.rate = hyper.dropout if has_dropout(hyper) else 0.0
 
 
@@ -85,8 +91,7 @@ class LaneByLane:
         self.lanes, self.bench, self._room = list(lanes), bench, room
         self.batch_size = bench.batch_size(lanes[0])
         self._dtype = bench.like.numpy().dtype
-        task = losses.KERNELS[bench.rows.task]
-        self._plans = [Plan(lane, task) for lane in lanes]
+        self._plans = [Plan(lane, bench.rows.task) for lane in lanes]
         for lane in lanes:
             lane.group = self
 
@@ -136,6 +141,7 @@ class LaneByLane:
             batches,
             table,
             dropout,
+            plan.coefficient,
         )
         return loss
 

@@ -23,7 +23,16 @@ VALIDATION_ROWS = 64
 
 @kernel
 def train_epoch(
-    rows: Any, running: Any, room: Any, widths: Any, real: Any, codes: Any, batches: Any, table: Any, dropout: Any
+    rows: Any,
+    running: Any,
+    room: Any,
+    widths: Any,
+    real: Any,
+    codes: Any,
+    batches: Any,
+    table: Any,
+    dropout: Any,
+    coefficient: float,
 ) -> float:
     """Train one lane for one epoch; return its mean loss.
 
@@ -32,9 +41,10 @@ def train_epoch(
     largest width], transposed [largest weight], zeros [largest width], normal [batch rows * hidden widths], factors
     [hidden layers * the larger of batch rows and largest width], scratch [largest width], the last three only with
     normalisation; `widths`, `real` padded and unpadded widths, inputs first; `codes` of activation, whether its
-    backward reads the input, of loss, of optimizer and of normalisation; `batches` x, target, weight [S * B * width],
-    rows [S] in use (padded), rows of the data [S] and shares [S]; `table` [S, 11] see `optimizers.update`; `dropout`
-    rate and keys.
+    backward reads the input, of loss, of optimizer, of output activation, whether its backward reads the input, and of
+    normalisation; `batches` x, target, weight [S * B * width], rows [S] in use (padded), rows of the data [S] and
+    shares [S]; `table` [S, 11] see `optimizers.update`; `dropout` rate and keys; `coefficient` of the loss, see
+    `models.loss_table`.
     """
     x, target, weight, n_rows, n_real, shares, batch_rows = batches
     n_inputs, n_columns = widths[0], widths[-1]
@@ -46,7 +56,7 @@ def train_epoch(
         last = _forward(rows[0], running, room, widths, real, codes, x, x_start, shown, dropout, step)
         outputs = room[0][last : last + n_rows[step] * n_columns]
         shape = n_rows[step], real[-1], n_columns
-        loss += shares[step] * lose(codes[2], outputs, target[y_start:y_stop], weight[y_start:y_stop], shape)
+        loss += shares[step] * lose(codes, coefficient, outputs, target[y_start:y_stop], weight[y_start:y_stop], shape)
         _backward(rows, room, widths, real, codes, x, x_start, shown, last, dropout[0])
         update(codes[3], rows, table[step])
     return loss
@@ -105,10 +115,10 @@ def _forward(
         weight_at = bias_at + n_out
         if layer < len(widths) - 2:
             z = out[start : start + size]
-            if codes[4]:
+            if codes[6]:
                 by_norm = _kept_by_norm(room, start, size, layer, widths, n_rows)
                 pair, averages = _pair(parameters, norm_at, n_out), _pair(running, running_at, n_out)
-                normalise(codes[4], z, by_norm, pair, averages, (n_rows, n_real, n_out, real[layer + 1]))
+                normalise(codes[6], z, by_norm, pair, averages, (n_rows, n_real, n_out, real[layer + 1]))
                 norm_at, running_at = norm_at + 2 * n_out, running_at + 2 * n_out
             if codes[1]:
                 kept[start : start + size] = z
@@ -146,7 +156,7 @@ def _backward(
         n_in, n_out = widths[layer], widths[layer + 1]
         weight_at -= n_in * n_out + n_out
         bias_at = weight_at + n_in * n_out
-        if codes[4] == BATCH and layer < len(widths) - 2:
+        if codes[6] == BATCH and layer < len(widths) - 2:
             gradients[bias_at : bias_at + n_out] = 0  # shift does their work
         else:
             sum_rows(delta, delta_at, gradients, bias_at, n_rows, n_out)
@@ -164,11 +174,11 @@ def _backward(
                 below[i] *= mask[start + i]
         seen = kept if codes[1] or rate > 0 else out
         pull_back(codes[0], below[:size], seen[start : start + size])
-        if codes[4]:
+        if codes[6]:
             norm_at -= 2 * n_in
             by_norm = _kept_by_norm(room, start, size, layer - 1, widths, n_rows)
             pair, gradient = _pair(parameters, norm_at, n_in), _pair(gradients, norm_at, n_in)
-            pull_back_sums(codes[4], below[:size], by_norm, pair, gradient, (n_rows, n_real, n_in, real[layer]))
+            pull_back_sums(codes[6], below[:size], by_norm, pair, gradient, (n_rows, n_real, n_in, real[layer]))
         delta, delta_at = below, 0
 
 
@@ -186,3 +196,4 @@ def infer(parameters: Any, running: Any, room: Any, widths: Any, real: Any, code
         last = _forward(parameters, running, room, widths, real, codes, x, first * widths[0], shown, no_dropout, 0)
         size = n_rows * n_columns
         answers[first * n_columns : first * n_columns + size] = room[0][last : last + size]
+    activate(codes[4], answers)

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from models.cpu.compiler import kernel
-from models.hyper import OptimizerName
+from models.hyper_training import OptimizerName
 
 KERNELS: dict[OptimizerName, int] = {"sgd": 0, "adagrad": 1, "rmsprop": 1, "adam": 2, "adamw": 2, "nadam": 3}
 PLAIN, OF_GRADIENT, OF_FIRST, OF_BOTH = range(4)

@@ -175,8 +175,8 @@ def _predict_by_hand(package: bytes, rows: list[dict[str, Any]]) -> list[float]:
 def _encode(feature: dict[str, Any], values: list[Any]) -> np.ndarray:
     if feature["kind"] == "numeric":
         holes = np.array([value is None for value in values])
-        filled = np.array([feature["median"] if value is None else value for value in values], dtype=np.float64)
-        parts = [(filled - feature["mean"]) / feature["scale"]]
+        filled = np.array([feature["fill"] if value is None else value for value in values], dtype=np.float64)
+        parts = [(filled - feature["center"]) / feature["scale"]]
         if feature["indicator"]:
             parts.append(holes.astype(np.float64))
         return np.stack(parts, axis=1)

@@ -148,12 +148,52 @@ class Twin:
             found.append(of.LinearLR(self.optimizer, 1 / warm, 1.0, total_iters=int(warm) - 1))
         return found
 
-    def _loss(self, outputs: torch.Tensor, y: np.ndarray) -> torch.Tensor:
+    def _loss(self, outputs: torch.Tensor, y: np.ndarray, rows: np.ndarray) -> torch.Tensor:
+        """Torch's own losses without reduction where there are any; weighted and averaged over rows and targets."""
+        truth = torch.from_numpy(y)
         if self.data.task == "regression":
-            return nn.functional.mse_loss(outputs, torch.from_numpy(y).double())
-        if self.data.task == "binary":
-            return nn.functional.binary_cross_entropy_with_logits(outputs[:, 0], torch.from_numpy(y).double())
-        return nn.functional.cross_entropy(outputs, torch.from_numpy(y))
+            return self._regression_loss(outputs, truth.double()).mean()
+        weights = torch.ones(len(y), 1) if self.data.weights is None else torch.from_numpy(self.data.weights[rows])
+        if self.data.task == "multiclass":
+            return (self._multiclass_loss(outputs, truth) * weights[:, 0].double()).mean()
+        return (self._binary_loss(outputs, truth.view(len(y), -1).double()) * weights.double()).mean()
+
+    def _regression_loss(self, outputs: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
+        h = self.hyper
+        outputs = {"none": nn.Identity(), **{k: ACTIVATIONS[k]() for k in ACTIVATIONS}}[h.output_activation](outputs)
+        match h.loss:
+            case "absolute_error":
+                return nn.functional.l1_loss(outputs, truth, reduction="none")
+            case "huber":
+                return nn.functional.huber_loss(outputs, truth, reduction="none", delta=h.huber_delta)
+            case "log_cosh":
+                return (outputs - truth).cosh().log()
+            case "quantile":
+                error = truth - outputs
+                return torch.maximum(h.quantile * error, (h.quantile - 1) * error)
+        return nn.functional.mse_loss(outputs, truth, reduction="none")
+
+    def _binary_loss(self, outputs: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
+        h = self.hyper
+        smooth = truth * (1 - h.label_smoothing) + h.label_smoothing / 2
+        entropy = nn.functional.binary_cross_entropy_with_logits(outputs, smooth, reduction="none")
+        match h.loss:
+            case "focal":
+                return (1 - torch.exp(-entropy)) ** h.focal_gamma * entropy
+            case "hinge" | "perceptron":
+                return (float(h.loss == "hinge") - (2 * truth - 1) * outputs).clamp(min=0)
+        return entropy
+
+    def _multiclass_loss(self, outputs: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
+        h = self.hyper
+        entropy = nn.functional.cross_entropy(outputs, truth, reduction="none", label_smoothing=h.label_smoothing)
+        match h.loss:
+            case "focal":
+                return (1 - torch.exp(-entropy)) ** h.focal_gamma * entropy
+            case "hinge" | "perceptron":
+                sign = 2 * nn.functional.one_hot(truth, outputs.shape[1]) - 1
+                return (float(h.loss == "hinge") - sign * outputs).clamp(min=0).sum(1)
+        return entropy
 
     def _drop(self, step: int, n_rows: int) -> None:
         """Hand the step's masks to the dropout modules."""
@@ -180,7 +220,8 @@ class Twin:
                 for module in self.net:
                     module.mask = torch.ones(())  # type: ignore[assignment]
             self.optimizer.zero_grad()
-            loss = self._loss(self.net(torch.from_numpy(self.data.x_train[rows]).double()), self.data.y_train[rows])
+            outputs = self.net(torch.from_numpy(self.data.x_train[rows]).double())
+            loss = self._loss(outputs, self.data.y_train[rows], rows)
             loss.backward()
             self._step()
             total += loss.item() * len(rows) / n

@@ -41,7 +41,7 @@ class Finished(NamedTuple):
 
 def build_package(resolved: ResolvedJob, seed: int, table: Table | None = None) -> bytes:
     """Draw a network for the job's data and write its package."""
-    hyper = Hyperparameters(hidden_layers=1, units=8)
+    hyper = Hyperparameters.model_validate({"hidden_layers": 1, "units": 8, "loss": resolved.fixed["loss"]})
     prepared = prepare(table or bundled_table(resolved.dataset), resolved.prepare_request())
     draw = np.random.default_rng(seed)
     sizes = [prepared.preprocessor.n_inputs, 8, prepared.data.n_outputs]

@@ -90,7 +90,12 @@ BAD_JOBS: dict[str, tuple[dict[str, Any], str, str]] = {
         "are the most",
     ),
     "several objectives": ({"dataset": "iris", "objective": ["log_loss", "accuracy"]}, "objective", "not yet"),
-    "multilabel": ({"dataset": "iris", "task": "multilabel"}, "task", "not yet"),
+    "multilabel": ({"dataset": "iris", "task": "multilabel"}, "task", "multilabel needs 2 classes; 'species' has 3"),
+    "softmax with a regression target": (
+        {"dataset": "diabetes", "fixed": {"loss": "cross_entropy"}},
+        "fixed.loss",
+        "the loss cross_entropy is not for regression",
+    ),
     "too many repeats": ({"dataset": "iris", "repeats": 1001}, "repeats", "less than or equal to 1000"),
     "a wish to refit that is none": ({"dataset": "iris", "refit": "all"}, "refit", "boolean"),
     "a strange label": ({"dataset": "iris", "labels": {'te"am': "a"}}, "labels", "letter"),

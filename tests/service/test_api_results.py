@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load
 
+from models.bundled import bundled_table
 from models.lanes import Watch
 from models.predictor import Predictor
 from search.trial import TrialState
@@ -29,6 +30,29 @@ from tests.service.test_api_jobs import code_of
 def finished(database: Database) -> Finished:
     """A job that ran on iris."""
     return finish_job(database)
+
+
+def test_labels_are_answered_by_target_and_a_perceptron_answers_without_probabilities(
+    api: httpx.Client, database: Database
+) -> None:
+    row = {"rows": [dict.fromkeys(bundled_table("breast_cancer").columns, 1.0)]}
+
+    def ask(**body: Any) -> dict[str, Any]:
+        job = finish_job(database, "breast_cancer", **body).id
+        model = api.get(f"/v1/jobs/{job}/models").json()["items"][0]
+        answer: dict[str, Any] = api.post(f"/v1/models/{model['id']}/predict", json=row).json()
+        return answer
+
+    several = ask(target=["diagnosis"], task="multilabel")
+    (prediction,) = several["predictions"]
+    shares = prediction["probabilities"]["diagnosis"]
+    assert several["classes"] == {"diagnosis": ["benign", "malignant"]}
+    assert prediction["labels"]["diagnosis"] == several["classes"]["diagnosis"][int(np.argmax(shares))]
+    assert sum(shares) == pytest.approx(1)
+    bare = ask(fixed={"loss": "perceptron"})
+    assert bare["classes"] == ["benign", "malignant"]
+    assert set(bare["predictions"][0]) == {"label"}
+    assert bare["predictions"][0]["label"] in bare["classes"]
 
 
 def test_trials_come_best_first_with_those_without_an_objective_last_and_in_pages(

@@ -183,7 +183,7 @@ def test_a_small_job_needs_no_more_than_a_dataset_and_a_target() -> None:
     assert sink.stored.models
 
 
-@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("preset", sorted(PRESETS.keys() - {"perceptron"}))  # that one is for classes: test_tasks.py
 def test_every_preset_leads_to_networks_that_beat_the_trivial_predictor(preset: str) -> None:
     """The small table is a noisy line: whoever learns at all explains most of it."""
     budget = {"trials": 4, "epochs_per_trial": 60}

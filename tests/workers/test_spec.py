@@ -185,12 +185,25 @@ def test_a_grid_has_as_many_trials_as_points() -> None:
     assert (job.trials, job.budget.trials) == (6, 6)
 
 
+LOSSES_OF_SHOPS = {"loss": {"type": "choice", "values": ["cross_entropy", "perceptron"]}}
+
+
 @pytest.mark.parametrize("score", SCORES, ids=lambda score: score.name)
 def test_every_metric_is_an_objective_of_its_tasks_with_its_direction(score: Any) -> None:
-    targets = {"regression": "rate", "binary": "shop", "multiclass": "town"}
-    table = table_of(rate=[0.5 + i for i in range(N)], shop=["x", "y"] * (N // 2), town=["a", "b", "c", "d"] * (N // 4))
-    for task in set(score.tasks) & set(targets):
-        job = resolve_job(table, target=targets[task], columns={}, objective=score.name)
+    targets: dict[str, Any] = {
+        "regression": "rate",
+        "binary": "shop",
+        "multiclass": "town",
+        "multilabel": ["shop", "sold"],
+    }
+    table = table_of(
+        rate=[0.5 + i for i in range(N)],
+        shop=["x", "y"] * (N // 2),
+        sold=[True, False] * (N // 2),
+        town=["a", "b", "c", "d"] * (N // 4),
+    )
+    for task in score.tasks:
+        job = resolve_job(table, target=targets[task], task=task, columns={}, objective=score.name)
         assert (job.objective.name, job.objective.maximize) == (score.name, score.maximize)
         assert job.metrics[0] == score.name
         assert set(job.metrics) == {score.name, *DEFAULTS[task]}
@@ -209,6 +222,14 @@ def test_a_job_computes_its_objective_a_few_defaults_and_the_metrics_it_names() 
         "median_absolute_error",
     ]
     assert preview(job)["metrics"] == job.metrics
+
+
+@pytest.mark.parametrize("body", [{"fixed": {"loss": "hinge"}}, {"preset": "perceptron"}, {"space": LOSSES_OF_SHOPS}])
+def test_the_objective_is_accuracy_where_a_loss_gives_no_probabilities(body: dict[str, Any]) -> None:
+    job = resolve_job(target="shop", **body)
+    assert (job.objective.name, job.objective.maximize) == ("accuracy", True)
+    assert "log_loss" in job.metrics
+    assert resolve_job(target="shop", objective="roc_auc", **body).objective.name == "roc_auc"
 
 
 def test_one_objective_in_a_list_is_one_objective() -> None:

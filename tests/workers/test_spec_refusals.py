@@ -235,6 +235,67 @@ REFUSED: list[tuple[dict[str, Any], str, str, str]] = [
     ({"target": "word", "task": "regression"}, "invalid-data", "target", "regression needs numbers"),
     ({"target": "town", "task": "binary"}, "invalid-data", "task", "has 3"),
     ({"target": ["stars", "price"], "task": "multiclass"}, "invalid-data", "task", "one target"),
+    ({"task": "multilabel"}, "invalid-data", "task", "multilabel needs 2 classes; 'price' has 100"),
+    ({"target": ["sold", "town"], "task": "multilabel"}, "invalid-data", "task", "'town' has 3"),
+    (
+        {
+            "target": ["sold", "shop"],
+            "task": "multilabel",
+            "split": {"validation": {"kind": "holdout", "stratify": True}},
+        },
+        "invalid-data",
+        "split.validation.stratify",
+        "multilabel takes auto or false",
+    ),
+    ({"fixed": {"loss": "cross_entropy"}}, "invalid-space", "fixed.loss", "cross_entropy is not for regression"),
+    ({"fixed": {"loss": "perceptron"}}, "invalid-space", "fixed.loss", "allowed: auto, squared_error, absolute_error"),
+    ({"preset": "perceptron"}, "invalid-space", "fixed.loss", "the loss perceptron is not for regression"),
+    ({"target": "town", "fixed": {"loss": "huber"}}, "invalid-space", "fixed.loss", "huber is not for multiclass"),
+    (
+        {"target": "shop", "space": {"loss": {"type": "choice", "values": ["focal", "quantile"]}}},
+        "invalid-space",
+        "space.loss.values.1",
+        "the loss quantile is not for binary; allowed: auto, cross_entropy, focal, hinge, perceptron",
+    ),
+    (
+        {"target": "town", "fixed": {"output_activation": "logistic"}},
+        "invalid-space",
+        "fixed.output_activation",
+        "logistic is for regression; multiclass has its own",
+    ),
+    (
+        {"target": "shop", "space": {"output_activation": {"type": "choice", "values": ["none", "tanh"]}}},
+        "invalid-space",
+        "space.output_activation.values.1",
+        "for regression",
+    ),
+    ({"fixed": {"class_weight": "balanced"}}, "invalid-space", "fixed.class_weight", "regression has none"),
+    ({"fixed": {"label_smoothing": 0.1}}, "invalid-space", "fixed.label_smoothing", "regression has none"),
+    (
+        {"space": {"label_smoothing": {"type": "float", "low": 0.0, "high": 0.2}}},
+        "invalid-space",
+        "space.label_smoothing.high",
+        "regression has none",
+    ),
+    ({"fixed": {"huber_delta": 0}}, "invalid-space", "fixed.huber_delta", "greater than 0"),
+    ({"fixed": {"quantile": 1}}, "invalid-space", "fixed.quantile", "less than 1"),
+    ({"fixed": {"loss": "softmax"}}, "invalid-space", "fixed.loss", "'cross_entropy'"),
+    (
+        {"target": "shop", "objective": "log_loss", "fixed": {"loss": "perceptron"}},
+        "invalid-request",
+        "objective",
+        "'log_loss' needs probabilities, and the loss perceptron gives none; allowed: accuracy",
+    ),
+    (
+        {
+            "target": "shop",
+            "objective": "log_loss",
+            "space": {"loss": {"type": "choice", "values": ["auto", "hinge"]}},
+        },
+        "invalid-request",
+        "objective",
+        "the loss hinge gives none",
+    ),
     ({"columns": {}}, "invalid-data", "columns.exclude", "'nothing' holds nothing but missing"),
     ({"columns": {"include": ["nothing", "stars"]}}, "invalid-data", "columns.include", "nothing but missing"),
     ({"columns": {"exclude": ["nothing", "price"]}}, "invalid-data", "columns.exclude", "is the target"),
@@ -348,7 +409,6 @@ REFUSED: list[tuple[dict[str, Any], str, str, str]] = [
     ({"repeats": 2, "ensemble": {"size": 5}}, "not-yet", "ensemble", "repeats"),
     ({"early_stopping": {"min_delta": -1}}, "invalid-request", "early_stopping.min_delta", "greater than or equal"),
     ({"objective": ["r2", "mean_squared_error"]}, "not-yet", "objective", "one objective"),
-    ({"task": "multilabel"}, "not-yet", "task", "multilabel"),
     ({"repeats": 0}, "invalid-request", "repeats", "greater than or equal to 1"),
     ({"refit": {"rows": "all"}}, "invalid-request", "refit", "boolean"),
     ({"trainer": "neuroevolution"}, "not-yet", "trainer", "neuroevolution"),
@@ -375,6 +435,19 @@ def test_a_metric_is_refused_for_targets_below_what_it_is_defined_for() -> None:
         assert words in problems["metrics.0"]
     table = table_of(x=[float(i) for i in range(N)], y=[i * 0.5 for i in range(N)])
     assert resolve_job(table, target="y", columns={}, metrics=["mean_poisson_deviance"]).task == "regression"
+
+
+@pytest.mark.parametrize("activation", ["relu", "softplus"])
+def test_a_target_below_zero_is_refused_for_outputs_that_are_not(activation: str) -> None:
+    table = table_of(x=[float(n) for n in range(40)], y=[n - 2.5 for n in range(40)], z=[float(n) for n in range(40)])
+    words = f"{activation} is never below 0, but the target 'y' goes down to -2.5"
+    fixed = {"target": ["z", "y"], "columns": {}, "fixed": {"output_activation": activation}}
+    assert refusal_of(table, **fixed) == ("invalid-space", {"fixed.output_activation": words})
+    space = {"output_activation": {"type": "choice", "values": ["tanh", activation]}}
+    path = "space.output_activation.values.1"
+    assert refusal_of(table, target="y", columns={}, space=space) == ("invalid-space", {path: words})
+    job = resolve(read_spec({"dataset": "d", "target": "z", "fixed": {"output_activation": activation}}), table)
+    assert job.fixed["output_activation"] == activation
 
 
 def test_a_column_of_dates_orders_rows_and_a_gap_in_it_is_refused() -> None:
@@ -420,13 +493,38 @@ def test_a_body_that_is_no_job_is_refused(body: Any) -> None:
 
 NUMBERS = st.one_of(st.integers(-2, 5), st.sampled_from([0.0, 0.5, 1e-3, 100.0, 10**9, 10**400, math.nan, math.inf]))
 WORDS = st.sampled_from(
-    ["units", "units.1", "hidden_layers", "funnel", "price", "kind", "type", "float", "", "grid", "sgd"]
+    [
+        "units",
+        "units.1",
+        "hidden_layers",
+        "funnel",
+        "price",
+        "kind",
+        "type",
+        "float",
+        "",
+        "grid",
+        "sgd",
+        "hinge",
+        "huber",
+    ]
 )
 LEAVES = st.one_of(st.none(), st.booleans(), NUMBERS, WORDS)
 JSON = st.recursive(LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=3))
 CONDITION = st.one_of(LEAVES, st.lists(LEAVES), st.dictionaries(st.sampled_from(["eq", "ge", "lt", "in"]), NUMBERS))
 NAMES = st.sampled_from(
-    ["units", "hidden_layers", "learning_rate", "dropout", "momentum", "optimizer", "activation", "shape"]
+    [
+        "units",
+        "hidden_layers",
+        "learning_rate",
+        "dropout",
+        "momentum",
+        "optimizer",
+        "activation",
+        "shape",
+        "loss",
+        "quantile",
+    ]
 )
 WHEN = st.dictionaries(NAMES, CONDITION, max_size=2)
 RANGES = st.fixed_dictionaries(
@@ -458,10 +556,10 @@ NEARLY_RIGHT: dict[str, st.SearchStrategy[Any]] = {
     "scheduler": st.fixed_dictionaries({"kind": st.sampled_from(["fifo", "asha", "hyperband", "pbt"])}),
     "budget": st.dictionaries(st.sampled_from(["trials", "epochs_per_trial"]), st.integers(0, 300)),
     "parallelism": st.integers(0, 100),
-    "task": st.sampled_from(["auto", "regression", "binary", "multiclass"]),
+    "task": st.sampled_from(["auto", "regression", "binary", "multiclass", "multilabel"]),
     "objective": st.sampled_from(["r2", "log_loss", "accuracy", "nonsense"]),
     "metrics": st.lists(st.sampled_from(["r2", "f1", "max_error", "mean_poisson_deviance", "nonsense"]), max_size=3),
-    "preset": st.sampled_from([None, "default", "nonsense"]),
+    "preset": st.sampled_from([None, "default", "perceptron", "nonsense"]),
     "split": st.fixed_dictionaries(
         {"validation": VALIDATION},
         optional={

@@ -22,6 +22,8 @@ from workers.spec import read_spec, resolve
         ("word", "multiclass"),
         (["price", "stars"], "regression"),
         ("holes", "regression"),
+        (["sold", "flag"], "regression"),
+        (["sold"], "binary"),
     ],
 )
 def test_the_task_follows_the_target(target: Any, task: str) -> None:
@@ -37,6 +39,17 @@ def test_a_task_can_be_asked_for_against_the_rule() -> None:
     assert resolve_job(target="stars", task="multiclass").classes == [0, 1, 2, 3, 4]
     as_classes = resolve_job(target="price", columns={"exclude": ["nothing"], "kinds": {"price": "categorical"}})
     assert as_classes.task == "multiclass"
+
+
+def test_several_truth_values_are_labels_and_other_targets_may_be() -> None:
+    truths = table_of(x=[float(i) for i in range(40)], a=[i % 2 == 0 for i in range(40)], b=[i > 9 for i in range(40)])
+    job = resolve_job(truths, target=["b", "a"], columns={})
+    assert (job.task, job.task_reason) == ("multilabel", "2 targets, each true or false")
+    assert job.classes == {"b": [False, True], "a": [False, True]}
+    assert job.objective.name == "log_loss"
+    mixed = resolve_job(target=["shop", "flag"], task="multilabel")
+    assert mixed.classes == {"shop": ["x", "y"], "flag": [0, 1]}
+    assert resolve_job(truths, target=["b", "a"], columns={}, task="regression").task == "regression"
 
 
 def test_features_are_all_columns_but_targets_excluded_ones_and_those_that_mark_the_split() -> None:

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, ValidationError
 
 from models.lanes import Task
+from models.schema import ColumnSchema
 from search.conditions import Condition
 from search.parameters import ChoiceParameter, FloatParameter, IntParameter
 from search.problems import FieldProblem, join_path
@@ -47,6 +48,26 @@ class Trainer(ABC):
     def notes(self, hyper: Any) -> list[tuple[str, str]]:
         """List what a user should hear of a trial with fresh weights that is no error, as (code, message)."""
         return []
+
+    def task_problems(
+        self, task: Task, targets: Sequence[ColumnSchema], space: Space, fixed: Mapping[str, Any]
+    ) -> list[FieldProblem]:
+        """Refuse values that fit each other but not the task or its targets."""
+        return []
+
+    def without_probabilities(self, space: Space, fixed: Mapping[str, Any]) -> list[str]:
+        """Name what a trial may learn by that leaves it without probabilities."""
+        return []
+
+    def given_values(self, name: str, space: Space, fixed: Mapping[str, Any]) -> list[tuple[str, Any]]:
+        """List the values that a hyperparameter may take, each with its path; of an interval its ends."""
+        parameter = space.parameters.get(name)
+        if parameter is None:
+            return [(join_path("fixed", name), fixed.get(name))]
+        path = join_path("space", name)
+        if isinstance(parameter, ChoiceParameter):
+            return [(join_path(path, "values", place), value) for place, value in enumerate(parameter.values)]
+        return [(join_path(path, end), getattr(parameter, end)) for end in ("low", "high")]
 
     @property
     def names(self) -> list[str]:
@@ -90,12 +111,9 @@ class Trainer(ABC):
     ) -> list[FieldProblem]:
         """Refuse a parameter whose values the hyperparameter does not take."""
         path = join_path("space", name)
-        if isinstance(parameter, ChoiceParameter):
-            given = [(join_path(path, "values", place), value) for place, value in enumerate(parameter.values)]
-        elif mismatch := self._type_problem(path, name, parameter.type):
+        if not isinstance(parameter, ChoiceParameter) and (mismatch := self._type_problem(path, name, parameter.type)):
             return [mismatch]
-        else:
-            given = [(join_path(path, end), getattr(parameter, end)) for end in ("low", "high")]
+        given = self.given_values(name, Space({name: parameter}), {})
         found = [self.value_problem(where, name, value) for where, value in given]
         if isinstance(parameter, IntParameter) and parameter.per_layer and name not in self.per_layer:
             allowed = ", ".join(sorted(self.per_layer))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.stats import bootstrap, norm, t
@@ -116,8 +118,12 @@ def test_every_metric_is_served_and_repeats_itself(score: object) -> None:
 
 
 @pytest.mark.parametrize("metric", list(ROW_SCORES))
-def test_what_rows_add_is_the_metric(metric: str) -> None:
-    rivals = numbers(np.random.default_rng(5), metric)
+@pytest.mark.parametrize("several", [False, True])
+def test_what_rows_add_is_the_metric(metric: str, several: bool) -> None:
+    rng = np.random.default_rng(5)
+    rivals = numbers(rng, metric)
+    if several and rivals.truth.ndim == 1:
+        rivals = replace(rivals, predictions=rng.uniform(size=(4, 60, 3)), truth=rng.integers(2, size=(60, 3)))
     for one in rivals.predictions:
         rows = ROW_SCORES[metric](rivals.truth, one)
         assert np.mean(rows) == pytest.approx(evaluate(metric, rivals.truth, one), rel=1e-12)

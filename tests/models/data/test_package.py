@@ -10,10 +10,11 @@ import math
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import NormalDist
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from models.artifact import Member, PackageError, PredictError, Predictor, write
 from models.data import read_table
 from models.hyper import Hyperparameters
 from models.lanes import Layers, Task
+from models.predictor import NoProbabilities
 from models.prepare import Prepared, PrepareRequest, prepare
 from models.schema import FractionPart, Holdout
 from models.table import Table
@@ -44,7 +46,10 @@ def make_prepared(task: Task = "regression", **encoding: Any) -> Prepared:
         "regression": {"rent": 10 * age + 5, "size": -age},
         "binary": {"rent": np.where(age > 40, "high", "low").astype(object)},
         "multiclass": {"rent": np.digitize(age, [35, 45]).astype(np.float64)},
+        "multilabel": {"large": np.where(age > 50, "yes", "no"), "cheap": age > 40},
     }[task]
+    if task == "multilabel":
+        targets = {name: cells.astype(object) for name, cells in targets.items()}
     day = np.datetime64("2019-11-30", "us") + rng.integers(0, 500 * 86_400, 60).astype("timedelta64[s]")
     age_given = np.where(np.arange(60) % 7 == 0, np.nan, age)
     table = Table({"age": age_given, "city": city, "flag": flag, "day": day, **targets})
@@ -171,16 +176,19 @@ def follow(card: dict[str, Any], tensors: dict[str, Any], row: dict[str, Any]) -
                 h = (h - h.mean()) / math.sqrt(h.var() + 0.00001)
                 h = h * tensors[f"layers.{i}.scale"] + tensors[f"layers.{i}.shift"]
             h = np.vectorize(ACTIVATIONS[card["architecture"]["activation"]])(h)
-    if card["architecture"]["output_activation"] == "identity":
-        return [z * t["scale"] + t["mean"] for z, t in zip(h, card["targets"], strict=True)]
-    if card["architecture"]["output_activation"] == "logistic":
+    output = card["architecture"]["output_activation"]
+    if card["task"] == "regression":
+        return [ACTIVATIONS[output](z) * t["scale"] + t["mean"] for z, t in zip(h, card["targets"], strict=True)]
+    if card["task"] == "multilabel":
+        return [1 / (1 + math.exp(-z)) for z in h]
+    if output == "logistic":
         share = 1 / (1 + math.exp(-h[0]))
         return [1 - share, share]
     return list(np.exp(h) / np.exp(h).sum())
 
 
 @pytest.mark.parametrize("activation", list(ACTIVATIONS))
-@pytest.mark.parametrize("task", ["regression", "binary", "multiclass"])
+@pytest.mark.parametrize("task", get_args(Task))
 def test_predictions_can_be_recomputed_from_the_package_alone(task: Task, activation: str) -> None:
     package = make_package(task, activation=activation)
     assert_equal_by_hand(package, task)
@@ -229,6 +237,55 @@ def test_layers_that_do_not_fit_the_normalisation_are_refused() -> None:
         layers = make_layers(prepared, (6, 5), given)
         with pytest.raises(ValueError, match=f"do not fit the normalisation '{wanted}'"):
             write_package(layers, Hyperparameters(units=(6, 5), normalisation=wanted), prepared, {})
+
+
+@pytest.mark.parametrize("activation", ["relu", "softplus", "logistic", "tanh"])
+def test_outputs_of_a_regression_keep_to_their_range_in_raw_units(activation: str) -> None:
+    prepared = make_prepared()
+    labels = prepared.job_data.labels
+    labels[:, 1] *= -1  # ages, which are above 0
+    package = write_package(
+        make_layers(prepared, (6, 5)), Hyperparameters(units=(6, 5), output_activation=activation), prepared, {}
+    )
+    predictor = Predictor.from_package(package)
+    values = predictor.predict(ROWS).values
+    np.testing.assert_allclose(values, [predict_by_hand(package, row) for row in ROWS], rtol=1e-5, atol=1e-6)
+    assert predictor.card["architecture"]["output_activation"] == activation
+    train = labels[prepared.job_data.folds[0].train]
+    far = predictor.predict([{**ROWS[0], "age": age} for age in (-1e6, 1e6)]).values
+    assert far is not None
+    if activation in ("logistic", "tanh"):
+        assert (far >= train.min(axis=0) - 1e-6).all()
+        assert (far <= train.max(axis=0) + 1e-6).all()
+    else:
+        assert (far >= 0).all()
+
+
+@pytest.mark.parametrize(("task", "loss"), [("binary", "perceptron"), ("multiclass", "hinge"), ("multilabel", "hinge")])
+def test_a_network_without_probabilities_gives_labels_alone(task: Task, loss: str) -> None:
+    package, likely = make_package(task, loss=loss), make_package(task)
+    predictor = Predictor.from_package(package)
+    prediction, twin = predictor.predict(ROWS), Predictor.from_package(likely).predict(ROWS)
+    assert prediction.labels == twin.labels  # the same weights decide alike
+    with pytest.raises(NoProbabilities, match="gives labels, no probabilities"):
+        prediction.probabilities  # noqa: B018
+    answers = prediction.to_json()["predictions"]
+    assert all(set(answer) == {"labels" if task == "multilabel" else "label"} for answer in answers)
+    assert predictor.card["architecture"]["output_activation"] == "threshold"
+
+
+def test_scores_without_probabilities_leave_metrics_that_need_them_open() -> None:
+    prepared = make_prepared("binary")
+    predictor = Predictor.from_package(make_package("binary", loss="perceptron"))
+    layers = [(1000 * weight, 1000 * bias) for weight, bias in predictor.layers]  # would be 0 or 1 as probabilities
+    predictor = replace(predictor, layers=[*predictor.layers[:-1], layers[-1]])
+    assert prepared.test_columns is not None
+    assert prepared.y_test is not None
+    names = ["accuracy", "roc_auc", "log_loss"]
+    scores = predictor.evaluate(prepared.test_columns, prepared.y_test, names)
+    twin = Predictor.from_package(make_package("binary")).evaluate(prepared.test_columns, prepared.y_test, names)
+    assert math.isnan(scores["log_loss"])
+    assert (scores["accuracy"], scores["roc_auc"]) == (twin["accuracy"], twin["roc_auc"])
 
 
 def test_a_network_without_hidden_layers_is_a_linear_model() -> None:
@@ -280,6 +337,12 @@ def test_answers_have_the_shape_of_the_api() -> None:
     answer = binary["predictions"][0]
     assert answer["label"] == binary["classes"][int(np.argmax(answer["probabilities"]))]
     assert sum(answer["probabilities"]) == pytest.approx(1)
+    labels = Predictor.from_package(make_package("multilabel")).predict(ROWS[:1]).to_json()
+    assert labels["classes"] == {"cheap": [False, True], "large": ["no", "yes"]}
+    answer = labels["predictions"][0]
+    for name, classes in labels["classes"].items():
+        assert answer["labels"][name] == classes[int(np.argmax(answer["probabilities"][name]))]
+        assert sum(answer["probabilities"][name]) == pytest.approx(1)
 
 
 def test_extra_columns_are_named_once_and_targets_are_no_surprise() -> None:
@@ -365,7 +428,7 @@ def test_a_package_of_the_first_format_is_read_as_before() -> None:
         "task": "regression",
         "classes": None,
         "targets": [{"name": "y", "mean": 10.0, "scale": 2.0}],
-        "architecture": {"widths": [], "activation": "relu"},
+        "architecture": {"widths": [], "activation": "relu", "output_activation": "identity"},
         "preprocessing": {"features": [feature]},
     }
     tensors = {"layers.0.weight": np.array([[1], [5]], np.float32), "layers.0.bias": np.array([1], np.float32)}
@@ -453,3 +516,9 @@ def test_bytes_that_are_no_package_are_refused() -> None:
     for content, message in [(b"", "no model package"), (b"PK", "no model package"), (newer.getvalue(), "version 99")]:
         with pytest.raises(PackageError, match=message):
             Predictor.from_package(content)
+
+
+def test_labels_of_several_targets_are_classes_of_their_own_targets() -> None:
+    for answer in Predictor.from_package(make_package("multilabel")).predict(ROWS).labels:
+        assert answer["large"] in ("yes", "no")
+        assert answer["cheap"] in (True, False)

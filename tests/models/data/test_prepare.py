@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from models.data import Table, read_table
+from models.hyper import Hyperparameters
+from models.job_data import TargetError
 from models.lanes import Task
 from models.prepare import Prepared, PrepareError, PrepareRequest, prepare
 from models.preprocess import Preprocessor
@@ -158,6 +160,70 @@ def test_a_target_that_cannot_be_learned_is_refused(y: list[Any], task: Task, pa
     with pytest.raises(PrepareError, match=message) as caught:
         run(make_table(x=Y, y=y), {"x": "numeric"}, task=task)
     assert caught.value.path == path
+
+
+def test_labels_are_numbered_each_by_its_own_classes() -> None:
+    table = make_table(x=Y, a=[True, False] * 4, b=["n", "n", "y", "y", "n", "y", "n", "y"], c=[5, 3, 3, 5, 3, 5, 3, 5])
+    prepared = run(table, {"x": "numeric"}, ["a", "b", "c"], task="multilabel")
+    assert prepared.classes == {"a": [False, True], "b": ["n", "y"], "c": [3, 5]}
+    assert prepared.data.n_outputs == 3
+    assert prepared.data.y_train.tolist() == [[1, 0, 1], [0, 0, 0], [1, 1, 0], [0, 1, 1]]
+    assert prepared.data.y_valid.tolist() == [[1, 0, 0], [0, 1, 1]]
+    assert prepared.y_test is not None
+    assert prepared.y_test.tolist() == [[1, 0, 0], [0, 1, 1]]
+
+
+@pytest.mark.parametrize(
+    ("b", "path", "message"),
+    [
+        (["p", "q", "r", "p", "q", "r", "p", "q"], "task", "multilabel needs two classes, 'b' has 3"),
+        (["n"] * 8, "target", "'b' has one class only, 'n'"),
+        (["n"] * 6 + ["y"] * 2, "split", "class 'y' of 'b' occurs in no training row"),
+    ],
+)
+def test_a_label_that_cannot_be_learned_is_refused_by_its_name(b: list[Any], path: str, message: str) -> None:
+    table = make_table(x=Y, a=[True, False] * 4, b=b)
+    with pytest.raises(PrepareError, match=message) as caught:
+        run(table, {"x": "numeric"}, ["a", "b"], task="multilabel")
+    assert caught.value.path == path
+
+
+OUTPUT_RANGES = {"relu": (0, np.inf), "softplus": (0, np.inf), "logistic": (0, 1), "tanh": (-1, 1)}
+
+
+@pytest.mark.parametrize("activation", OUTPUT_RANGES)
+def test_targets_are_scaled_to_the_range_of_the_output_activation(activation: Any) -> None:
+    table = make_table(x=Y, y=[2, 10, 4, 7, 3, 5, 1, 12])
+    job_data = run(table, {"x": "numeric"}).job_data
+    hyper = Hyperparameters(output_activation=activation)
+    data, raw = job_data.view(hyper, 0), job_data.labels[job_data.folds[0].train]
+    lowest, highest = OUTPUT_RANGES[activation]
+    assert data.y_train.min() >= lowest
+    assert data.y_train.max() <= highest
+    if activation in ("logistic", "tanh"):
+        assert (data.y_train.min(), data.y_train.max()) == (lowest, highest)
+    else:
+        np.testing.assert_allclose(data.y_train, raw / raw.std(), rtol=1e-6)
+    np.testing.assert_allclose(data.y_train * data.target_scale + data.target_mean, raw, rtol=1e-6)
+    (target,) = job_data.encoder(hyper, 0).targets
+    assert (target.mean, target.scale) == (data.target_mean[0], data.target_scale[0])
+
+
+@pytest.mark.parametrize("activation", ["relu", "softplus"])
+def test_a_target_below_zero_cannot_be_scaled_to_outputs_that_are_not(activation: Any) -> None:
+    job_data = run(make_table(x=Y, y=[2, -0.5, 4, 7, 3, 5, 1, 12]), {"x": "numeric"}).job_data
+    with pytest.raises(TargetError, match=f"'y' holds -0.5: the output activation {activation} is never below 0"):
+        job_data.view(Hyperparameters(output_activation=activation), 0)
+
+
+def test_balanced_classes_weigh_by_the_training_rows_of_their_fold() -> None:
+    job_data = run(
+        make_table(x=Y, y=["a", "a", "a", "b", "a", "b", "b", "b"]), {"x": "numeric"}, task="binary"
+    ).job_data
+    assert job_data.view(Hyperparameters(), 0).weights is None
+    weights = job_data.view(Hyperparameters(class_weight="balanced"), 0).weights
+    assert weights is not None
+    np.testing.assert_allclose(weights[:, 0], [2 / 3, 2 / 3, 2 / 3, 2], rtol=1e-6)
 
 
 def test_a_part_without_rows_is_refused_with_the_sizes() -> None:

@@ -17,6 +17,7 @@ METRICS: dict[Task, tuple[str, ...]] = {
     "regression": ("mean_squared_error", "r2", "mean_absolute_error"),
     "binary": ("log_loss", "accuracy", "roc_auc"),
     "multiclass": ("log_loss", "accuracy", "balanced_accuracy"),
+    "multilabel": ("log_loss", "accuracy"),
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -37,9 +38,11 @@ LANES = [
 ]
 
 
-def train(data: PackData, lanes: Sequence[tuple[int, Hyperparameters]], dtype: torch.dtype) -> dict[int, Curve]:
+def train(
+    data: PackData, lanes: Sequence[tuple[int, Hyperparameters]], dtype: torch.dtype, **more: Any
+) -> dict[int, Curve]:
     """Train (seed, hyperparameters) pairs for two epochs as one pack; return everything by seed."""
-    pack = make_pack(data, dtype)
+    pack = make_pack(data, dtype, **more)
     pack.start([LaneStart(place, hyper, seed) for place, (seed, hyper) in enumerate(lanes)])
     reports = pack.train(dict.fromkeys(range(len(lanes)), 2))
     curves: dict[int, Curve] = {}
@@ -52,7 +55,7 @@ def train(data: PackData, lanes: Sequence[tuple[int, Hyperparameters]], dtype: t
 
 def assert_same(one: Curve, other: Curve) -> None:
     np.testing.assert_array_equal(np.array(one[0]), np.array(other[0]))  # NaN equals NaN
-    if np.isfinite(one[0]).all():
+    if np.isfinite([values[:2] for values in one[0]]).all():  # metrics may be open
         assert one[1] == other[1]
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 
-from models.hyper import Hyperparameters, OptimizerName, ScheduleName
+from models.hyper import Hyperparameters
+from models.hyper_training import OptimizerName, ScheduleName
 from models.lanes import LaneStart, PackData, Task
 from tests.models.oracle import ACTIVATIONS, Twin
 from tests.models.pack.jobs import make_data, make_hyper, make_pack, start
@@ -28,8 +29,8 @@ MIXED = [
 ]
 
 
-def assert_equal_to_twins(data: PackData, hypers: list[Hyperparameters], n_epochs: int = 3) -> None:
-    pack = make_pack(data)
+def assert_equal_to_twins(data: PackData, hypers: list[Hyperparameters], n_epochs: int = 3, **more: Any) -> None:
+    pack = make_pack(data, **more)
     assert start(pack, *hypers) == []
     reports = pack.train(dict.fromkeys(range(len(hypers)), n_epochs))
     states = pack.save(range(len(hypers)))

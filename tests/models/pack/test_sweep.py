@@ -34,7 +34,7 @@ def twin_losses(data: PackData, hyper: Hyperparameters, seed: int) -> list[float
         rows = batch_order(n, 3, twin.epoch, size)[place * size : (place + 1) * size]
         twin._drop(place, len(rows))
         twin.optimizer.zero_grad()
-        loss = twin._loss(twin.net(torch.from_numpy(data.x_train[rows]).double()), data.y_train[rows])
+        loss = twin._loss(twin.net(torch.from_numpy(data.x_train[rows]).double()), data.y_train[rows], rows)
         loss.backward()
         twin._step()
         losses.append(loss.item())

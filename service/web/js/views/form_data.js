@@ -6,7 +6,7 @@ import { count } from "../format.js";
 import { field, select } from "./fields.js";
 import { uploadBox } from "./upload.js";
 
-const TASKS = [["auto", "automatic"], ["regression", "regression"], ["binary", "binary classification"], ["multiclass", "multiclass classification"]];
+const TASKS = [["auto", "automatic"], ["regression", "regression"], ["binary", "binary classification"], ["multiclass", "multiclass classification"], ["multilabel", "multilabel classification"]];
 
 function datasetLabel(dataset) {
   return `${dataset.name} (${count(dataset.rows)} rows${dataset.bundled ? ", bundled" : ""})`;

@@ -26,15 +26,20 @@ function control(feature, value) {
   return el("input", { type: "text", inputmode: feature.kind === "numeric" ? "decimal" : null, value: shown, placeholder: "missing" });
 }
 
-/** What a prediction says: a number, a number per target, or a label with its probability. */
+/** A label, with how probable it is where the model says so. */
+function describeLabel(label, shares) {
+  return shares ? `${label} (${(100 * Math.max(...shares)).toFixed(1)} %)` : String(label);
+}
+
+/** What a prediction says: a number, a number per target, or a label, or one per target, with its probability. */
 export function describePrediction(answer) {
   const first = answer.predictions?.[0];
   if (first === undefined || first === null) return "–";
   if (typeof first === "number") return number(first);
   if (Array.isArray(first)) return first.map((value) => number(value)).join(", ");
-  if ("label" in first) {
-    const chance = first.probabilities ? Math.max(...first.probabilities) : null;
-    return chance === null ? String(first.label) : `${first.label} (${(100 * chance).toFixed(1)} %)`;
+  if (Array.isArray(answer.classes)) return describeLabel(first.label, first.probabilities);
+  if (answer.classes) {
+    return Object.entries(first.labels).map(([name, label]) => `${name}: ${describeLabel(label, first.probabilities?.[name])}`).join(", ");
   }
   return Object.entries(first).map(([name, value]) => `${name}: ${number(value)}`).join(", ");
 }
