@@ -32,9 +32,9 @@ WORK = 150_000_000
 class Confidence:
     """What is known of the score of the winner, the first of M rivals, on N validation rows.
 
-    `interval` holds for this network on rows like these, as if it had been the only one. `corrected` is what a network
-    chosen like this one scores on rows that did not choose it; `bias` = corrected - score. None where rows or rivals
-    are too few to tell.
+    `interval` holds for this network on rows like these, as if it had been the only one; of folds, for networks that
+    are trained like it. `corrected` is what one chosen like this one scores on rows that did not choose it; `bias` =
+    corrected - score. None where rows or rivals are too few to tell. It comes from `resamples` or from `folds`.
     """
 
     metric: str
@@ -46,7 +46,8 @@ class Confidence:
     bias: float | None
     rivals: int
     rows: int
-    resamples: int
+    resamples: int | None = None
+    folds: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Write it as a card and the API have it."""
@@ -80,6 +81,44 @@ def judge_winner(rivals: Rivals, seed: int, level: float = 0.95) -> Confidence:
         rivals=n_rivals,
         rows=n_rows,
         resamples=n_resamples,
+    )
+
+
+@dataclass(frozen=True)
+class FoldScores:
+    """Scores of the winner, who comes first, and its rivals on the folds of all repeats of a split.
+
+    Shapes: values [T, J]. `n_train` and `n_test` are rows of one fold, or of all folds together: their ratio counts.
+    """
+
+    metric: str
+    maximize: bool
+    values: Floats
+    n_train: int
+    n_test: int
+
+
+def judge_winner_of_folds(scores: FoldScores, n_rows: int, level: float = 0.95) -> Confidence:
+    """Judge the winner's mean score by how it and its rivals did on each fold; `n_rows` rows have validated.
+
+    The corrected score has no interval: nobody has published one.
+
+    Raises: ValueError for fewer than two folds.
+    """
+    n_rivals, n_folds = scores.values.shape
+    mean = float(scores.values[0].mean())
+    bias = bias_of_folds(scores.values, scores.maximize) if n_rivals > 1 else None
+    return Confidence(
+        metric=scores.metric,
+        level=level,
+        score=mean,
+        interval=corrected_t_interval(scores.values[0], scores.n_train, scores.n_test, level),
+        corrected=None if bias is None else mean + bias,
+        corrected_interval=None,
+        bias=bias,
+        rivals=n_rivals,
+        rows=n_rows,
+        folds=n_folds,
     )
 
 

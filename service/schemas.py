@@ -178,11 +178,12 @@ class ConfidenceView(BaseModel):
     score: float = Field(description="The winner's, on validation rows.")
     interval: tuple[float, float] | None = Field(description="Of the score, as if no other trial had competed.")
     corrected: float | None = Field(description="The score to expect of a network that was chosen like this one.")
-    corrected_interval: tuple[float, float] | None
+    corrected_interval: tuple[float, float] | None = Field(description="Null where folds tell.")
     bias: float | None = Field(description="corrected - score: what having been chosen has added.")
-    rivals: int = Field(description="Contenders compared, the winner included.")
+    rivals: int = Field(description="Contenders compared, or all trials where folds tell; the winner included.")
     rows: int = Field(description="Validation rows.")
-    resamples: int
+    resamples: int | None = Field(description="Of the validation rows of a hold-out; null where folds tell.")
+    folds: int | None = Field(default=None, description="Of all repeats; null where resamples tell.")
 
 
 class MemberView(BaseModel):

@@ -192,7 +192,7 @@ class JobSpec(_Strict):
     )
     ensemble: Ensemble | None = Field(
         default=Ensemble(),
-        description="How to average contenders into one more model; null does without.",
+        description="How to average contenders into one more model; null, folds, repeats and refit do without.",
         examples=[{"size": 10}],
     )
     seed: int = Field(default=0, ge=0, lt=2**32, strict=True, description="Seed of search and training.", examples=[42])

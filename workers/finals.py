@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
+from models.confidence import Confidence
 from workers.fleet import Fleet
 from workers.ledger import Ledger
 from workers.lives import TrialLife
@@ -17,23 +18,30 @@ from workers.winners import ATTEMPTS, Contender, rank, select_competing
 class Finals:
     """The `keep` best trials, each trained on the rows of `fold` along its segments, to the age of its best epoch.
 
-    The same trials as in `Winners`; no weights are kept meanwhile, and nobody contends.
+    The same trials as in `Winners`; no weights are kept meanwhile, and nobody contends. `judge` says how sure the score
+    of the first of the trials that have competed is.
     """
 
     ledger: Ledger
     fleet: Fleet
     sink: Sink
-    package: Callable[[Contender], ModelFact]
+    package: Callable[[Contender, Confidence | None], ModelFact]
+    judge: Callable[[Sequence[TrialLife]], Confidence | None]
     keep: int
     maximize: bool
     fold: int
     stored: set[int] = field(default_factory=set)
-    top: list[TrialLife] = field(default_factory=list)
+    competing: list[TrialLife] = field(default_factory=list)
+
+    @property
+    def top(self) -> list[TrialLife]:
+        """The trials whose models are stored, best first."""
+        return self.competing[: self.keep]
 
     def consider(self, numbers: Iterable[int]) -> None:
         """Take in trials that have ended; nothing is trained before the job's end."""
-        competing = select_competing(map(self.ledger.life, numbers))
-        self.top = rank([*self.top, *competing], self.maximize)[: self.keep]
+        ended = select_competing(map(self.ledger.life, numbers))
+        self.competing = rank([*self.competing, *ended], self.maximize)
 
     def complete(self) -> list[Contender]:
         """Train and store the models. A lane that was lost on the way is trained again, one that ended is told of."""
@@ -49,7 +57,8 @@ class Finals:
             for number, found in sorted(layers.items()):
                 life = wanted.pop(number)
                 if life.best is not None:
-                    self.sink.model(self.package(Contender(life, life.best, found)))
+                    confidence = self.judge(self.competing) if life is self.top[0] else None
+                    self.sink.model(self.package(Contender(life, life.best, found), confidence))
                     self.stored.add(number)
             lost = self.fleet.take_lost()
             for number in sorted(wanted.keys() - lost):

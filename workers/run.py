@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from time import monotonic
 from typing import Any, Protocol
 
@@ -25,7 +26,7 @@ from workers.resolved import ResolvedJob
 from workers.sink import JournalFact, Record, Sink
 from workers.teams import Teams
 from workers.trainers import TRAINERS
-from workers.verdict import judge
+from workers.verdict import judge, judge_folds
 from workers.winners import Winners
 
 ROUND_ROWS = 8_000
@@ -103,7 +104,7 @@ class _Race:
         if self._n_parts == 1 and fold is None:
             weigh, n_contenders = run.fleet.weigh, job.contenders
             return Winners(*given, weigh, job.keep_models, n_contenders, maximize, stored)
-        return Finals(*given, job.keep_models, maximize, fold or 0, stored)
+        return Finals(*given, partial(judge_folds, job, run.prepared), job.keep_models, maximize, fold or 0, stored)
 
     def finish(self) -> JobEnd:
         try:

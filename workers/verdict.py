@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.artifact import build_predictor
-from models.confidence import Confidence, judge_winner
+from models.confidence import Confidence, FoldScores, judge_winner, judge_winner_of_folds
 from models.ensemble import Greedy, Rivals, choose_members, mix
 from models.evaluate import evaluate
 from models.lanes import PackData
 from models.prepare import Prepared
 from models.scores import needs_probabilities
+from workers.lives import TrialLife
 from workers.resolved import ResolvedJob
 from workers.winners import Contender
 
@@ -55,6 +56,26 @@ def judge(job: ResolvedJob, prepared: Prepared, contenders: Sequence[Contender])
         members=[Share(contenders[place], float(shares[place])) for place in order],
         metrics=_metrics(job, rivals, shares, any(one.labels_only for one in predictors)) if order else {},
     )
+
+
+def judge_folds(job: ResolvedJob, prepared: Prepared, rivals: Sequence[TrialLife]) -> Confidence | None:
+    """Judge the winner, the first of the trials that compete, by their scores on each fold. None where there is one.
+
+    Repeats with other seeds share their fold's rows, so that only their mean counts as a score of the fold.
+    """
+    n_folds = prepared.n_folds
+    if n_folds < 2:
+        return None
+    parts = np.array([[values[0] for values in life.best.parts] for life in rivals if life.best])
+    folds = prepared.job_data.folds[:n_folds]
+    scores = FoldScores(
+        metric=job.objective.name,
+        maximize=job.objective.maximize,
+        values=parts.reshape(len(parts), job.repeats, n_folds).mean(axis=1),
+        n_train=sum(len(fold.train) + len(fold.stop) for fold in folds),
+        n_test=sum(len(fold.valid) for fold in folds),
+    )
+    return judge_winner_of_folds(scores, len(np.unique(np.concatenate([fold.valid for fold in folds]))))
 
 
 def _count_competing(data: PackData, n_contenders: int) -> int:

@@ -128,6 +128,27 @@ def test_without_an_ensemble_there_is_none(api: httpx.Client, database: Database
     assert found["model"]["confidence"] is not None
 
 
+def test_the_winner_of_folds_is_trained_once_more_and_tells_how_sure_its_score_is(
+    api: httpx.Client, database: Database
+) -> None:
+    split = {"validation": {"kind": "kfold", "folds": 3}}
+    once, twice = (best_of(api, run_here(database, times, split=split)) for times in (1, 2))
+    told = once["model"]["confidence"]
+    assert once["model"]["origin"] == "refit"
+    assert once["ensemble"] is None
+    assert (told["folds"], told["rivals"], told["resamples"]) == (3, 6, None)
+    assert told["interval"][0] < told["score"] < told["interval"][1]
+    assert told["corrected"] == pytest.approx(told["score"] + told["bias"])
+    assert told["score"] == pytest.approx(once["model"]["objective"])
+    assert once["model"]["sha256"] == twice["model"]["sha256"]
+    job = twice["model"]["job"]
+    models = api.get(f"/v1/jobs/{job}/models").json()["items"]
+    assert [model["origin"] for model in models] == ["refit", "refit"], "no more than it keeps"
+    assert api.get(f"/v1/jobs/{job}").json()["best"]["model"] == twice["model"]["id"]
+    with database.reading() as session:
+        assert load_record(session, job).models == {model["trial"] for model in models}
+
+
 def test_a_model_is_told_again_when_its_confidence_is_known(api: httpx.Client, job: str) -> None:
     found = best_of(api, job)
     answer = api.get(f"/v1/jobs/{job}/events", params={"after": 0}, headers={"accept": "application/json"}).json()

@@ -200,6 +200,74 @@ def test_metrics_of_both_directions_have_a_verdict(objective: str) -> None:
         assert (sink.stored.ensemble.objective > winner.objective) == maximize
 
 
+def in_folds(scheduler: str, folds: int = 4, **more: Any) -> Race:
+    split = {"validation": {"kind": "kfold", "folds": folds}, "stopping": {"kind": "fraction"}}
+    return pair_race("random", scheduler, **{"split": split, **more})
+
+
+def best_parts(sink: MemorySink) -> dict[int, np.ndarray]:
+    """Give the objectives of all lanes at the best epoch of each trial that competes, from what was stored."""
+    ended = {trial for trial, fact in sink.stored.trials.items() if fact.state in ("completed", "stopped")}
+    best: dict[int, Any] = {}
+    for (trial, _), report in sorted(sink.stored.reports.items()):
+        if trial in ended and report.outcome != "diverged":
+            watched = report.values[-1]  # on the stopping rows
+            if trial not in best or watched < best[trial].values[-1]:
+                best[trial] = report
+    return {trial: np.array([values[0] for values in report.parts]) for trial, report in best.items()}
+
+
+@pytest.mark.parametrize("scheduler", SCHEDULERS)
+def test_the_winner_of_folds_tells_how_sure_its_score_is(scheduler: str) -> None:
+    started = in_folds(scheduler)
+    _, sink = finished(started)
+    told, winner = confidence_of(sink), winner_of(sink)
+    parts = best_parts(sink)
+    own = parts[winner.trial]
+    assert told["score"] == pytest.approx(winner.objective) == pytest.approx(own.mean())
+    spread = own.std(ddof=1) * np.sqrt(1 / 4 + 1 / 3)  # a fold of four validates on a third of what it learns from
+    assert told["interval"] == pytest.approx([own.mean() - 3.182446 * spread, own.mean() + 3.182446 * spread])
+    assert told["bias"] == pytest.approx(np.mean(own - np.min(list(parts.values()), axis=0)))
+    assert told["bias"] >= 0
+    assert told["corrected"] == pytest.approx(told["score"] + told["bias"])
+    assert (told["rivals"], told["rows"], told["folds"]) == (len(parts), 24, 4)
+    assert (told["resamples"], told["corrected_interval"]) == (None, None)
+    others = [fact for fact in sink.stored.models.values() if fact is not winner]
+    assert ["confidence" in fact.card["facts"] for fact in others] == [False, False]
+
+
+def test_repeats_of_a_fold_with_other_seeds_are_one_score() -> None:
+    _, sink = finished(in_folds("fifo", repeats=3))
+    told, own = confidence_of(sink), best_parts(sink)[winner_of(sink).trial]
+    folds = own.reshape(3, 4).mean(axis=0)
+    assert told["folds"] == 4
+    assert told["interval"][1] - told["score"] == pytest.approx(3.182446 * folds.std(ddof=1) * np.sqrt(7 / 12))
+
+
+@pytest.mark.parametrize("more", [{"repeats": 2}, {"refit": True}], ids=str)
+def test_one_fold_says_nothing_about_others(more: dict[str, Any]) -> None:
+    _, sink = finished(pair_race("random", "asha", **more))
+    assert "confidence" not in winner_of(sink).card["facts"]
+    assert sink.stored.ensemble is None
+
+
+@pytest.mark.parametrize("scheduler", SCHEDULERS)
+@pytest.mark.parametrize("cut", [2, "end"])
+def test_the_verdict_on_folds_is_the_same_after_a_replay_and_on_two_seats(scheduler: str, cut: int | str) -> None:
+    started = in_folds(scheduler)
+    expected = finished(started)[1].rows()
+    assert finished(started, seats=2)[1].rows() == expected
+    sink = MemorySink()
+    sink.lose_at = sink_end(started) if cut == "end" else int(cut)
+    with pytest.raises(LeaseLost):
+        started.run(sink)
+    sink.forget_open()
+    started.run(sink, record=sink.record(snapshots=False))
+    sink.close()
+    assert confidence_of(sink)["folds"] == 4
+    assert sink.rows() == expected
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_seats_on_ray_give_the_same_packages(ray_nodes: None) -> None:

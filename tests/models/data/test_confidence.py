@@ -6,9 +6,17 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scipy.stats import bootstrap, norm
+from scipy.stats import bootstrap, norm, t
 
-from models.confidence import ROW_SCORES, bias_of_folds, corrected_t_interval, count_resamples, judge_winner
+from models.confidence import (
+    ROW_SCORES,
+    FoldScores,
+    bias_of_folds,
+    corrected_t_interval,
+    count_resamples,
+    judge_winner,
+    judge_winner_of_folds,
+)
 from models.ensemble import Rivals
 from models.evaluate import evaluate
 from models.scores import SCORES
@@ -204,3 +212,23 @@ def test_the_bias_of_folds_is_less_optimistic_and_errs_on_the_cautious_side(maxi
 def test_the_bias_of_folds_by_hand() -> None:
     errors = np.array([[0.2, 0.4], [0.3, 0.35], [0.1, 0.9]])
     assert bias_of_folds(errors, maximize=False) == pytest.approx(((0.2 - 0.1) + (0.4 - 0.35)) / 2)
+
+
+@pytest.mark.parametrize("maximize", [False, True])
+def test_a_winner_of_folds_is_judged_by_hand(maximize: bool) -> None:
+    sign = -1 if maximize else 1
+    values = sign * np.array([[0.2, 0.4, 0.3], [0.3, 0.35, 0.5], [0.1, 0.9, 0.8]])
+    told = judge_winner_of_folds(FoldScores("r2", maximize, values, n_train=200, n_test=100), n_rows=50, level=0.9)
+    reach = t.ppf(0.95, 2) * np.sqrt((1 / 3 + 100 / 200) * 0.01)
+    assert told.interval == pytest.approx((sign * 0.3 - reach, sign * 0.3 + reach))
+    assert told.bias == pytest.approx(sign * (0.1 + 0.05 + 0) / 3)
+    assert told.corrected == pytest.approx(sign * 0.35)
+    assert (told.score, told.corrected_interval) == (pytest.approx(sign * 0.3), None)
+    assert (told.metric, told.level, told.rivals, told.rows) == ("r2", 0.9, 3, 50)
+    assert (told.folds, told.resamples) == (3, None)
+
+
+def test_a_winner_of_folds_without_rivals_has_an_interval_only() -> None:
+    told = judge_winner_of_folds(FoldScores("r2", True, np.array([[0.5, 0.7]]), 10, 10), n_rows=20)
+    assert told.interval is not None
+    assert (told.corrected, told.bias, told.rivals) == (None, None, 1)

@@ -29,7 +29,8 @@ function downloads(model) {
 function confidenceLine(model) {
   const told = model.confidence;
   if (!told) return null;
-  const about = `Bootstrap over ${told.rows} validation rows` + (told.corrected === null ? "."
+  const source = told.folds ? `Scores of ${told.folds} folds` : `Bootstrap over ${told.rows} validation rows`;
+  const about = source + (told.corrected === null ? "."
     : `; after selection: what a network chosen from ${told.rivals} like this one scores on rows that did not choose it.`);
   return el("p", { class: "confidence", title: about }, el("strong", {}, words(told.metric)), ` ${confidence(told)}`);
 }
