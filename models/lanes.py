@@ -105,9 +105,9 @@ class PackSettings:
         return self.watch or Watch(0, self.maximize)
 
     @property
-    def n_values(self) -> int:
-        """How many values a report has."""
-        return len(self.metrics) + (self.stopping_metric is not None)
+    def computed(self) -> tuple[str, ...]:
+        """The metrics behind the values of a report, in order."""
+        return self.metrics if self.stopping_metric is None else (*self.metrics, self.stopping_metric)
 
 
 @dataclass(frozen=True)

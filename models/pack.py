@@ -57,7 +57,7 @@ class Pack:
         self._room = Room(self._like.numpy().dtype) if compiled else None
         self._lanes: dict[int, Lane] = {}
         self._shortage: str | None = None
-        self._of_probabilities = [needs_probabilities(name) for name in settings.metrics]
+        self._of_probabilities = [needs_probabilities(name) for name in settings.computed]
 
     def start(self, starts: Sequence[LaneStart]) -> list[LaneReport]:
         """Admit lanes, or give live ones another state; return a report for each that cannot be built."""
@@ -70,7 +70,7 @@ class Pack:
             if error is None:
                 available -= self.bytes_needed(start.hyper, start.fold)
             else:
-                reports.append(lane.fail(error, self.settings.n_values))
+                reports.append(lane.fail(error, len(self.settings.computed)))
             if before is not None:
                 keep_best(lane, before)
                 before.group = None
@@ -213,7 +213,7 @@ class Pack:
         except Exception as error:  # an op may raise anything, and only its own lane may pay for it
             known = _lane_error(error)
             if len(lanes) == 1:
-                return [lanes[0].fail(known, self.settings.n_values)]
+                return [lanes[0].fail(known, len(self.settings.computed))]
             if known.out_of_memory:
                 self._shortage = known.message
         else:

@@ -39,10 +39,13 @@ def choose_metrics(
     defaults = DEFAULTS[table.task]
     fitting = [score for name in defaults if (score := find_score(name)) and not _is_open(score, bare)]
     objective = found[0] if wanted is not None else fitting[0]
-    if _is_open(objective, bare):
-        allowed = [score.name for score in scores_for(table.task) if not _is_open(score, bare)]
+    deciding = {"objective": objective.name} | ({"early_stopping.metric": watched} if watched else {})
+    allowed = [score.name for score in scores_for(table.task) if not _is_open(score, bare)]
+    refused = {path: name for path, name in deciding.items() if name not in allowed}
+    for path, name in refused.items():
         reason = f"needs probabilities, and the loss {bare[0]} gives none"
-        refusals.add(REQUEST, "objective", f"{objective.name!r} {reason}; allowed: {', '.join(allowed)}")
+        refusals.add(REQUEST, path, f"{name!r} {reason}; allowed: {', '.join(allowed)}")
+    if refused:
         return None, []
     computed = dict.fromkeys([objective.name, *defaults, *(score.name for score in found)])
     return Objective(name=objective.name, maximize=objective.maximize), list(computed)

@@ -296,6 +296,17 @@ REFUSED: list[tuple[dict[str, Any], str, str, str]] = [
         "objective",
         "the loss hinge gives none",
     ),
+    (
+        {
+            "target": "shop",
+            "objective": "accuracy",
+            "fixed": {"loss": "hinge"},
+            "early_stopping": {"metric": "log_loss"},
+        },
+        "invalid-request",
+        "early_stopping.metric",
+        "'log_loss' needs probabilities, and the loss hinge gives none; allowed: accuracy",
+    ),
     ({"columns": {}}, "invalid-data", "columns.exclude", "'nothing' holds nothing but missing"),
     ({"columns": {"include": ["nothing", "stars"]}}, "invalid-data", "columns.include", "nothing but missing"),
     ({"columns": {"exclude": ["nothing", "price"]}}, "invalid-data", "columns.exclude", "is the target"),

@@ -134,6 +134,16 @@ def test_a_loss_without_probabilities_leaves_metrics_that_need_them_open(loss: s
     assert np.isfinite(other.values).all()
 
 
+def test_on_stopping_rows_a_metric_that_needs_probabilities_stays_open_and_another_one_does_not() -> None:
+    data = make_data("binary")
+    data = replace(data, stopping=(data.x_train[:20], data.y_train[:20]))
+    for metric, is_open in (("log_loss", True), ("accuracy", False)):
+        pack = make_pack(data, metrics=("accuracy", "log_loss"), maximize=True, stopping_metric=metric)
+        start(pack, make_hyper(loss="hinge"))
+        (report,) = pack.train({0: 1})
+        assert np.isnan(report.values).tolist() == [False, True, is_open]
+
+
 @pytest.mark.parametrize(
     ("task", "wrong", "message"),
     [
