@@ -229,6 +229,17 @@ def test_the_figures_of_the_readme_are_those_of_the_results() -> None:
     assert f"| {faster:.0f} times faster, test MSE {chapter['regatta']['test_mse']:.2f} |" in readme
 
 
+def test_the_scores_of_the_readme_are_those_of_the_results() -> None:
+    figures, readme = read_figures("accuracy"), (ROOT / "README.md").read_text()
+    for name in ("concrete", "energy", "wine"):
+        winner, ensemble = (figures[name][key]["mean"] for key in ("test", "ensemble_test"))
+        assert f"| {name}, test RMSE, five published splits | {winner:.3f} | {ensemble:.3f} |" in readme
+    of_california = figures["california"]
+    assert f"chapter's split | {of_california['test']:.3f} | {of_california['ensemble_test']:.3f} |" in readme
+    for name in ("digits", "breast_cancer"):
+        assert f"with a refit | {figures[name]['test']['mean']:.3f} |" in readme
+
+
 def read_figures(name: str) -> dict[str, Any]:
     figures: dict[str, Any] = json.loads((ROOT / "benchmarks" / "results" / f"{name}.json").read_text())["figures"]
     return figures
