@@ -28,6 +28,13 @@ class Interval:
     low: float
     high: float
     log: bool = False
+    step: float | None = None
+    """The codes of legal values are so far apart, the last of them half a step below `high`."""
+
+    @property
+    def n_steps(self) -> int | None:
+        """Count the legal values; None where they are continuous."""
+        return None if self.step is None else math.floor((self.high - self.low) / self.step + 0.5)
 
     def clip(self, value: float) -> float:
         """Move a value to the nearest one inside; NaN becomes the lower end."""
@@ -36,9 +43,10 @@ class Interval:
 
 @dataclass(frozen=True)
 class Categories:
-    """Encoded choices: the integers from 0 to n - 1."""
+    """Encoded choices: the integers from 0 to n - 1. `ordered`: neighbours are alike."""
 
     n: int
+    ordered: bool = False
 
 
 Domain = Interval | Categories
@@ -87,7 +95,7 @@ class _Number(_Parameter):
         if spacing is None:
             return Interval(self.low, self.high, self.log)
         low, high = self.low - spacing / 2, self._at(self._n_steps) + spacing / 2
-        return Interval(low if low > 0 or not self.log else self.low / 2, high, self.log)
+        return Interval(low if low > 0 or not self.log else self.low / 2, high, self.log, spacing)
 
     def decode(self, encoded: Any) -> Any:
         """Turn any number into a legal value."""
@@ -161,7 +169,9 @@ class FloatParameter(_Number):
     type: Literal["float"]
     low: float = Field(ge=-LARGEST, le=LARGEST, description="Smallest value.", examples=[3e-4])
     high: float = Field(ge=-LARGEST, le=LARGEST, description="Largest value.", examples=[3e-2])
-    step: float | None = Field(default=None, gt=0, description="Distance between values; null is continuous.")
+    step: float | None = Field(
+        default=None, gt=0, le=LARGEST, description="Distance between values; null is continuous."
+    )
     default: float | None = Field(default=None, description="The value of the default point.")
 
 
@@ -171,7 +181,7 @@ class IntParameter(_Number):
     type: Literal["int"]
     low: int = Field(ge=-LARGEST_INT, le=LARGEST_INT, description="Smallest value.", examples=[16])
     high: int = Field(ge=-LARGEST_INT, le=LARGEST_INT, description="Largest value, included.", examples=[128])
-    step: int | None = Field(default=None, ge=1, description="Distance between values; null is 1.")
+    step: int | None = Field(default=None, ge=1, le=LARGEST_INT, description="Distance between values; null is 1.")
     default: int | None = Field(default=None, description="The value of the default point.")
     per_layer: bool = Field(default=False, description="One value for each hidden layer: units.1, units.2, ...")
 
@@ -189,6 +199,9 @@ class ChoiceParameter(_Parameter):
 
     type: Literal["choice"]
     values: list[JsonValue] = Field(max_length=10_000, description="The values.", examples=[["relu", "tanh"]])
+    ordered: bool | None = Field(
+        default=None, description="Neighbours in the list are alike; null says so of numbers that rise or fall."
+    )
     default: JsonValue = Field(default=None, description="The value of the default point.")
 
     def fit(self, value: Any) -> Any:
@@ -202,7 +215,7 @@ class ChoiceParameter(_Parameter):
 
     def domain(self) -> Domain:
         """Encode it by index."""
-        return Categories(len(self.values))
+        return Categories(len(self.values), self._in_order if self.ordered is None else self.ordered)
 
     def decode(self, encoded: Any) -> Any:
         """Turn any number into a legal value."""
@@ -239,6 +252,11 @@ class ChoiceParameter(_Parameter):
             message = f"{json.dumps(self.default)} is none of {json.dumps(self.values)}"
             return [FieldProblem(join_path(path, "default"), message)]
         return []
+
+    @property
+    def _in_order(self) -> bool:
+        numbers: list[Any] = [value for value in self.values if is_number(value)]  # the order of two says nothing
+        return len(numbers) == len(self.values) > 2 and numbers in (sorted(numbers), sorted(numbers, reverse=True))
 
     def _index(self, value: Any) -> int | None:
         return next((index for index, other in enumerate(self.values) if same_value(value, other)), None)
