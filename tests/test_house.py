@@ -15,7 +15,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("search", "models", "workers", "service")
 MOST_LINES = 300
-SEARCH_MAY_IMPORT = {"search", "pydantic"}
+SEARCH_MAY_IMPORT = {"search", "pydantic", "numpy"}
 SQL = {"sqlalchemy", "alembic", "psycopg", "sqlite3"}
 HTTP = {"fastapi", "starlette", "uvicorn", "httpx"}
 
