@@ -1,4 +1,4 @@
-"""Encoded points as points of a unit cube, for algorithms of our own: one side for each parameter, equal lengths equally
+"""Encoded points as points of a unit cube, for algorithms of our own: a side for each parameter, equal lengths equally
 likely. Legal values of a lattice or a choice are the middles of equal cells, or where a logarithmic scale puts them."""
 
 from __future__ import annotations

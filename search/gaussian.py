@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal
 
 import numpy as np
@@ -19,15 +20,16 @@ LENGTHS = (0.05, 20.0)
 FITS = 15
 """Steps of the optimiser at each fit; it begins where the last fit ended."""
 JITTER = 1e-8
+MOST_COLUMNS = 16
+"""So many columns stand for one choice without order."""
 
 
 @dataclass(frozen=True)
 class Posterior:
-    """A process that knows its data. Shapes: `worlds` W, each another set of values at the same points."""
+    """A process that knows its data. Shapes: W worlds, each another set of values at the same points."""
 
     regressor: Any
     noise: float
-    features: Values
 
     def predict(self, features: Values) -> tuple[Values, Values]:
         """Give mean [M, W] and standard deviation [M, 1] of what lies under the noise."""
@@ -41,8 +43,8 @@ class Posterior:
         mean, covariance = self.regressor.predict(features, return_cov=True)
         covariance = covariance + (JITTER - self.noise) * np.eye(len(features))
         values, vectors = np.linalg.eigh((covariance + covariance.T) / 2)
-        root = vectors * np.sqrt(np.maximum(values, 0.0))
-        return mean[:, None] + root @ draws.normal(size=(len(features), n))
+        root = (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T
+        return np.asarray(mean[:, None] + root @ draws.normal(size=(len(features), n)))
 
 
 class Gaussian:
@@ -61,11 +63,10 @@ class Gaussian:
         for index, side in enumerate(self._cube.sides):
             column = units[:, index]
             if side.is_free and side.n is not None and side.n > 2:
-                places = np.floor(column * side.n).clip(0, side.n - 1)
-                columns += [(places == value) / np.sqrt(2) for value in range(side.n)]
+                columns.append(_apart(side.n)[np.floor(column * side.n).clip(0, side.n - 1).astype(int)])
             else:
-                columns.append(column)
-        return np.stack(columns, axis=1)
+                columns.append(column[:, None])
+        return np.concatenate(columns, axis=1)
 
     def fit(self, features: Values, values: Values) -> Posterior:
         """Fit to values [N] of mean 0 and deviation 1."""
@@ -82,13 +83,10 @@ class Gaussian:
             regressor.fit(features, values)
         # Digits that differ between machines shall not decide: a replay asks for the same points.
         self._theta = np.round(regressor.kernel_.theta, 3)
-        return self._posterior(features, values)
+        return self.given(features, values)
 
-    def given(self, features: Values, worlds: Values) -> Posterior:
-        """Give what was fitted last other data: values [N, W] at points [N]."""
-        return self._posterior(features, worlds)
-
-    def _posterior(self, features: Values, values: Values) -> Posterior:
+    def given(self, features: Values, values: Values) -> Posterior:
+        """Give what was fitted last other data: values [N] or, of several worlds, [N, W]."""
         from sklearn.gaussian_process import GaussianProcessRegressor
         from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
@@ -96,7 +94,15 @@ class Gaussian:
         kernel.theta = self._theta
         regressor = GaussianProcessRegressor(kernel, alpha=JITTER, optimizer=None)
         regressor.fit(features, values)
-        return Posterior(regressor, float(kernel.k2.noise_level), features)
+        return Posterior(regressor, float(kernel.k2.noise_level))
+
+
+@cache
+def _apart(n: int) -> Values:
+    """Place n values [n, columns] so that any two are 1 apart; of many values, about 1."""
+    if n <= MOST_COLUMNS:
+        return np.asarray(np.eye(n) / np.sqrt(2))
+    return np.asarray(np.random.default_rng(0).normal(size=(n, MOST_COLUMNS)) / np.sqrt(2 * MOST_COLUMNS))
 
 
 def _maximise(objective: Any, start: Values, bounds: Values) -> tuple[Values, float]:
@@ -123,10 +129,13 @@ def score(kind: Acquisition, mean: Values, deviation: Values, best: Values, trad
     """
     from scipy.stats import norm
 
-    if kind == "ucb":
-        return (trade_off * deviation - mean).mean(axis=1)
     gain = best - trade_off - mean
     z = gain / deviation
-    if kind == "pi":
-        return norm.cdf(z).mean(axis=1)
-    return (gain * norm.cdf(z) + deviation * norm.pdf(z)).mean(axis=1)
+    promised: Values
+    if kind == "ucb":
+        promised = trade_off * deviation - mean
+    elif kind == "pi":
+        promised = norm.cdf(z)
+    else:
+        promised = gain * norm.cdf(z) + deviation * norm.pdf(z)
+    return np.asarray(promised.mean(axis=1))

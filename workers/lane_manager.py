@@ -31,7 +31,8 @@ Parameters = Mapping[str, Any]
 @dataclass(frozen=True)
 class JointSettings:
     """What the joint must know of a job. `decode` turns Tune's encoded config into active parameters;
-    `round_epochs` caps a round, a pure function of the spec; `trivial_value` is told for lanes never finite."""
+    `round_epochs` caps a round, a pure function of the spec; `trivial_value` is told for lanes never finite;
+    `epoch_seconds` estimates an epoch of a lane, the same on every machine: searches "per second" go by it."""
 
     scheduler: Scheduler
     decode: Callable[[Parameters], dict[str, Any]]
@@ -41,6 +42,7 @@ class JointSettings:
     maximize: bool
     trivial_value: float
     seed: int
+    epoch_seconds: Callable[[Any], float] = lambda hyper: 1.0
 
 
 class Rounds(Protocol):
@@ -233,7 +235,7 @@ class LaneManager:
             "objective": self._told(life),
             "training_iteration": life.age,
             "done": life.age >= self._settings.epochs,
-            "time_total_s": float(life.age),
+            "time_total_s": life.sequence * self._settings.epoch_seconds(life.hyper),
         }
         self.events.append(tracked, lambda: on_result(tracked, result))
 

@@ -17,6 +17,7 @@ from models.lanes import Layers, PackSettings
 from models.prepare import Prepared
 from search.trial import TRIAL_ENDED, JobReason, JobState, TrialReason, TrialState
 from workers.controller import Joint
+from workers.costs import ONE_BY_ONE, JobShape, LaneLoad
 from workers.errors import WorkerVersion
 from workers.fleet import Fleet, JobContext
 from workers.lane_manager import JointSettings
@@ -91,6 +92,7 @@ class _Race:
         self._winners = Winners(
             self._ledger, run.fleet, run.sink, package, job.keep_models, maximize, set(run.record.models)
         )
+        shape = JobShape.of(run.prepared.data)
         self._joint_settings = JointSettings(
             scheduler=job.scheduler,
             decode=job.decode,
@@ -100,6 +102,7 @@ class _Race:
             maximize=maximize,
             trivial_value=baseline_score(run.prepared.data, job.objective.name),
             seed=job.seed,
+            epoch_seconds=lambda hyper: LaneLoad.of(hyper, shape, ONE_BY_ONE).seconds,
         )
         self._started = monotonic()
         self._end: JobEnd | None = None

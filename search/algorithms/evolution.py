@@ -42,7 +42,10 @@ class Evolution(Algorithm):
         default=0.5, ge=0, le=1, description="Chance of a parameter to come from the second parent."
     )
     gene_mutation_prob: float = Field(
-        default=0.2, ge=0, le=1, description="Chance of a parameter to mutate: half of them to a value nearby."
+        default=0.1,
+        ge=0,
+        le=1,
+        description="Chance of a parameter to mutate, beside the one that always does; half of them to a value nearby.",
     )
 
     def build(self, request: SearchRequest) -> Any:
@@ -75,7 +78,8 @@ class Evolution(Algorithm):
         mother, father = (parents[draws.integers(len(parents), size=self.tournament_size).min()] for _ in range(2))
         child = np.where(draws.random(len(mother)) < self.gene_crossover_prob, father, mother)
         mutants = draws.random(len(child)) < self.gene_mutation_prob
+        mutants[draws.integers(len(child))] = True
         steps = draws.normal(scale=cube.steps(0.1))
         far = (draws.random(len(child)) < 0.5) | np.array([side.is_free for side in cube.sides])
         child = np.where(mutants, np.where(far, draws.random(len(child)), child + steps), child)
-        return cube.snap(child[None])[0]
+        return np.asarray(cube.snap(child[None])[0])

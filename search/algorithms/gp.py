@@ -29,9 +29,9 @@ MOST_POINTS = 300
 class GaussianProcess(Algorithm):
     """Fits a Gaussian process (Matern 5/2) and proposes where it promises most.
 
-    Trials under way are fantasised, so that several at once do not crowd. Sources: Snoek et al. 2012, Practical Bayesian
-    Optimization of Machine Learning Algorithms; for nei Letham et al. 2019, Constrained Bayesian Optimization with
-    Noisy Experiments.
+    Trials under way are fantasised, so that several at once do not crowd. Sources: Snoek et al. 2012, Practical
+    Bayesian Optimization of Machine Learning Algorithms; for nei Letham et al. 2019, Constrained Bayesian Optimization
+    with Noisy Experiments.
     """
 
     kind: Literal["gp"] = "gp"
@@ -69,8 +69,8 @@ class GaussianProcess(Algorithm):
         blas = ThreadpoolController()
 
         def propose(history: History, draws: np.random.Generator) -> Mapping[str, Any]:
-            n_told = sum(told.has_ended and bool(told.reports) for told in history)
-            if n_told < min(self.n_initial_points, request.trials) and len(history) < len(design) or n_told < 2:
+            n_told = sum(told.has_ended for told in history)
+            if n_told < 2 or len(history) < self.n_initial_points:
                 return cube.point(design[len(history) % len(design)])
             # One thread: sums come out the same on any number of cores, and small products are no slower.
             with blas.limit(limits=1):
@@ -111,7 +111,8 @@ class GaussianProcess(Algorithm):
 
         def promise(units: Units) -> Values:
             at = process.features(units)
-            promised = score(self.acquisition, *posterior.predict(at), best, trade_off)
+            mean, deviation = posterior.predict(at)
+            promised = score(self.acquisition, mean, deviation, best, trade_off)
             return promised if seconds is None else promised / seconds(at)
 
         return promise

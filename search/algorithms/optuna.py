@@ -18,8 +18,8 @@ from search.space import Space
 class Optuna(Algorithm):
     """Optuna's samplers: TPE that learns how parameters go together, CMA-ES, NSGA-II.
 
-    Sources: Watanabe 2023, Tree-Structured Parzen Estimator; Hansen 2016, The CMA Evolution Strategy; Deb et al. 2002, A
-    fast and elitist multiobjective genetic algorithm: NSGA-II, which with one objective is an evolution with elite.
+    Sources: Watanabe 2023, Tree-Structured Parzen Estimator; Hansen 2016, The CMA Evolution Strategy; Deb et al. 2002,
+    A fast and elitist multiobjective genetic algorithm: NSGA-II, which with one objective is an evolution with elite.
     """
 
     kind: Literal["optuna"] = "optuna"

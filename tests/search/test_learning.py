@@ -99,7 +99,7 @@ GOOD = [
     (GaussianProcess(acquisition="ei"), 0.3),
     (GaussianProcess(acquisition="pi"), 0.5),
     (GaussianProcess(acquisition="ucb"), 0.5),
-    (Evolution(), 0.7),
+    (Evolution(), 0.3),
     (Bohb(), 0.8),
 ]
 
@@ -115,10 +115,10 @@ def test_it_beats_random_search_on_a_bowl_of_five_parameters(algorithm: Algorith
 
 
 @pytest.mark.parametrize(
-    ("algorithm", "most"), [(GaussianProcess(), 0.45), (Optuna(), 1.5), (Evolution(), 1.5)], ids=str
+    ("algorithm", "most"), [(GaussianProcess(), 0.45), (Optuna(), 1.1), (Evolution(), 1.1)], ids=str
 )
 def test_it_comes_near_the_minimum_of_branin(algorithm: Algorithm, most: float) -> None:
-    """Random search has 1.2 at the median of so many trials; the minimum is 0.398."""
+    """Random search is at 1.19 at the median; the minimum is 0.398."""
     assert statistics.median(min(search(algorithm, PLANE, branin, 50, seed)[0]) for seed in range(5)) < most
 
 
@@ -172,6 +172,15 @@ def test_a_small_space_is_gone_through_without_repeating_and_then_goes_on(kind: 
 def test_trials_that_all_tell_the_same_are_no_trouble() -> None:
     for kind in LEARNING:
         assert len(search(ALGORITHMS[kind](), MIXED, lambda _: 0.5, 25, seed=0, parallelism=4)[1]) == 25
+
+
+def test_thousands_of_names_are_no_trouble() -> None:
+    names = [f"n{number}" for number in range(5000)]
+    space = Space.model_validate({"name": {"type": "choice", "values": names}, **MIXED.model_dump(mode="json")})
+    for kind in ("gp", "evolution"):
+        assert (
+            len(search(ALGORITHMS[kind](), space, lambda point: bowl(point) + len(point["name"]), 30, seed=0)[1]) == 30
+        )
 
 
 def test_a_single_parameter_is_enough() -> None:

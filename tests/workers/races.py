@@ -37,6 +37,14 @@ GRID = {
 RATE = {"learning_rate": {"type": "float", "low": 0.001, "high": 0.1}}
 LINEAR = {"optimizer": "sgd", "hidden_layers": 0, "batch_size": 8}
 TOO_LARGE = {"optimizer": "sgd", "hidden_layers": 16, "units": 65536, "batch_size": 8}  # 2 TB: it fits no machine
+LEARNS_EARLY = {
+    "hyperopt": {"n_initial_points": 3},
+    "optuna": {"n_startup_trials": 3},
+    "gp": {"n_initial_points": 3},
+    "evolution": {"population_size": 3},
+    "bohb": {"random_fraction": 0.0, "min_points_in_model": 2},
+}
+"""Settings by which algorithms learn within the few trials of a test."""
 FIXED = {"units": 4, "batch_size": 8, "optimizer": "sgd"}
 
 
@@ -88,8 +96,7 @@ def pair_race(algorithm: str, scheduler: str, **body: Any) -> Race:
         "early_stopping": {"patience": 4},
         "seed": 3,
     }
-    if algorithm == "hyperopt":
-        settings["algorithm"]["n_initial_points"] = 3
+    settings["algorithm"] |= LEARNS_EARLY.get(algorithm, {})
     if algorithm == "grid":
         settings["space"] = GRID
     if scheduler == "pbt":

@@ -14,7 +14,7 @@ import workers.run
 from search.discovery import SCHEDULERS
 from search.trial import TRIAL_ENDED, TrialState
 from tests.workers.memory_sink import MemorySink
-from tests.workers.races import PAIRS, Race, race
+from tests.workers.races import LEARNS_EARLY, PAIRS, Race, race
 
 WORKS = {"learning_rate": {"type": "float", "low": 1e-3, "high": 0.1, "log": True}}
 MAY_DIVERGE = {"learning_rate": {"type": "float", "low": 1e-2, "high": 100.0, "log": True}}
@@ -66,7 +66,7 @@ def races(draw: st.DrawFn, algorithm: str, scheduler: str) -> Race:
     return race(
         space=space,
         fixed=fixed,
-        algorithm={"kind": algorithm, **({"n_initial_points": 2} if algorithm == "hyperopt" else {})},
+        algorithm={"kind": algorithm, **LEARNS_EARLY.get(algorithm, {})},
         scheduler=settings_of,
         budget={"trials": trials, "epochs_per_trial": epochs},
         early_stopping=patience and {"patience": patience},

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from search.discovery import ALGORITHMS
 from tests.workers.spec_tables import TABLE, refusal_of, table_of
 from workers.spec import JobSpec, ResolvedJob, SpecError, preview, read_spec, resolve
 from workers.trainers import TRAINERS
@@ -26,7 +27,12 @@ REFUSED: list[tuple[dict[str, Any], str, str, str]] = [
     ({"dataset": 5}, "invalid-request", "dataset", "got 5"),
     ({"target": 5}, "invalid-request", "target", "got 5"),
     ({"target": "town", "split": marked("test", "town", "b")}, "invalid-data", "target", "marks the rows of a split"),
-    ({"algorithm": {"kind": "annealing"}}, "invalid-request", "algorithm.kind", "'grid', 'hyperopt', 'random'"),
+    (
+        {"algorithm": {"kind": "annealing"}},
+        "invalid-request",
+        "algorithm.kind",
+        "'grid', 'hyperopt', 'optuna', 'random', 'sobol'",
+    ),
     ({"algorithm": {}}, "invalid-request", "algorithm.kind", "required"),
     ({"scheduler": {"kind": "asha", "grace": 1}}, "invalid-request", "scheduler.grace", "no such field"),
     ({"scheduler": {"kind": "asha", "grace_period": 31}}, "invalid-request", "scheduler.grace_period", "30"),
@@ -232,7 +238,7 @@ NEARLY_RIGHT: dict[str, st.SearchStrategy[Any]] = {
     "space": st.dictionaries(NAMES, RANGES | CHOICES, max_size=4),
     "fixed": st.dictionaries(NAMES, LEAVES | st.lists(NUMBERS, max_size=3), max_size=2),
     "target": st.sampled_from(["price", "stars", "town", "sold", "holes", "same", ["price", "stars"], []]),
-    "algorithm": st.fixed_dictionaries({"kind": st.sampled_from(["random", "grid", "hyperopt"])}),
+    "algorithm": st.fixed_dictionaries({"kind": st.sampled_from(sorted(ALGORITHMS))}),
     "scheduler": st.fixed_dictionaries({"kind": st.sampled_from(["fifo", "asha", "hyperband", "pbt"])}),
     "budget": st.dictionaries(st.sampled_from(["trials", "epochs_per_trial"]), st.integers(0, 300)),
     "parallelism": st.integers(0, 100),
