@@ -17,7 +17,7 @@ Acquisition = Literal["ei", "pi", "ucb", "nei"]
 
 LENGTHS = (0.05, 20.0)
 """Bounds of the length scales, in sides of the cube."""
-FITS = 15
+FITS = 10
 """Steps of the optimiser at each fit; it begins where the last fit ended."""
 JITTER = 1e-8
 MOST_COLUMNS = 16

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 WORLDS = 8
 """Sets of values drawn for trials that are under way (and, under nei, for all)."""
-CANDIDATES, ROUNDS, LEADERS = 512, 3, 8
+CANDIDATES, ROUNDS, LEADERS = 512, 5, 8
 """Points that are compared: so many at random, then so many rounds around the leaders."""
 MOST_POINTS = 300
 """Trials that the process learns from at most: the newest, and the best. Its cost grows with the cube."""
@@ -142,14 +142,21 @@ def _known(history: History, cube: Cube) -> set[bytes]:
 
 
 def _normal(values: list[float]) -> Values:
-    """Give values the shape of a normal distribution, as their ranks have it: one very bad trial tells no more than a
-    bad one. Source: Salinas et al. 2020, A quantile-based approach for hyperparameter transfer learning."""
-    import numpy as np
-    from scipy.stats import norm, rankdata
+    """Give values about the shape of a normal distribution, mean 0 and deviation 1.
 
-    ranks = rankdata(values)
-    shaped = norm.ppf((ranks - 0.5) / len(ranks))
-    return np.asarray((shaped - shaped.mean()) / (shaped.std() or 1.0))
+    How bad a bad trial is tells nothing: values are cut as far above the median as the best lies below it. Then the
+    power transform of Yeo and Johnson, as in Cowen-Rivers et al. 2022, HEBO.
+    """
+    import numpy as np
+    from sklearn.preprocessing import power_transform
+
+    heard = np.asarray(values)
+    cut = np.minimum(heard, 2 * np.median(heard) - heard.min())
+    if cut.max() - cut.min() <= 1e-12 * max(abs(cut.max()), abs(cut.min())):
+        return np.zeros(len(cut))
+    centred = (cut - cut.mean()) / cut.std()
+    shaped = power_transform(centred[:, None])[:, 0]
+    return np.asarray(shaped if np.isfinite(shaped).all() and shaped.std() > 0 else centred)
 
 
 def _search(promise: Callable[[Units], Values], known: set[bytes], cube: Cube, draws: np.random.Generator) -> Units:

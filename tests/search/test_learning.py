@@ -115,7 +115,7 @@ def test_it_beats_random_search_on_a_bowl_of_five_parameters(algorithm: Algorith
 
 
 @pytest.mark.parametrize(
-    ("algorithm", "most"), [(GaussianProcess(), 0.45), (Optuna(), 1.1), (Evolution(), 1.1)], ids=str
+    ("algorithm", "most"), [(GaussianProcess(), 0.55), (Optuna(), 1.1), (Evolution(), 1.1)], ids=str
 )
 def test_it_comes_near_the_minimum_of_branin(algorithm: Algorithm, most: float) -> None:
     """Random search is at 1.19 at the median; the minimum is 0.398."""
@@ -189,21 +189,24 @@ def test_a_single_parameter_is_enough() -> None:
         assert len(search(ALGORITHMS[kind](), line, lambda p: (p["x"] - 0.3) ** 2, 25, seed=0)[1]) == 25
 
 
-def test_gp_spends_less_time_where_points_promise_the_same() -> None:
-    """The objective does not depend on x, the duration does: per second, cheap points are taken."""
-    line = Space.model_validate({name: {"type": "float", "low": 0.0, "high": 1.0} for name in ("x", "y")})
-    means = {}
-    for per_second in (False, True):
-        algorithm = GaussianProcess(per_second=per_second, n_initial_points=6)
-        request = SearchRequest(line.domains(), [], "min", 2, 40, 1)
-        tune = started_search(algorithm, request)
-        xs = []
-        while trial := tune.next_trial():
-            xs.append(trial.config["x"])
-            told = {"objective": (trial.config["y"] - 0.4) ** 2, "training_iteration": 1}
-            tune.on_trial_complete(trial.trial_id, {**told, "time_total_s": 100 ** xs[-1]})
-        means[per_second] = statistics.fmean(xs[15:])
-    assert means[True] < 0.25 < means[False]
+def test_gp_takes_the_cheaper_of_equal_valleys_per_second() -> None:
+    """Two valleys are equally deep; points of the second take some 25 times as long."""
+    square = Space.model_validate({name: {"type": "float", "low": 0.0, "high": 1.0} for name in ("x", "y")})
+    seconds: dict[bool, float] = {False: 0.0, True: 0.0}
+    for per_second in seconds:
+        for seed in range(3):
+            algorithm = GaussianProcess(per_second=per_second, n_initial_points=6)
+            tune = started_search(algorithm, SearchRequest(square.domains(), [], "min", seed, 26, 1))
+            values = []
+            while trial := tune.next_trial():
+                x, y = trial.config["x"], trial.config["y"]
+                valleys = math.exp(-(((x - 0.15) / 0.2) ** 2)) + math.exp(-(((x - 0.85) / 0.2) ** 2))
+                values.append((y - 0.4) ** 2 - valleys)
+                told = {"objective": values[-1], "training_iteration": 1, "time_total_s": 100**x}
+                tune.on_trial_complete(trial.trial_id, told)
+                seconds[per_second] += 100**x if len(values) > 6 else 0.0
+            assert min(values) < -0.99
+    assert seconds[True] < 0.6 * seconds[False]
 
 
 def test_values_are_compared_at_the_greatest_age_that_enough_trials_reached() -> None:
