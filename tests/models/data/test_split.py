@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.draw import SplitError
@@ -226,6 +226,7 @@ def test_a_stopping_part_is_taken_from_the_training_rows() -> None:
     ]
 
 
+@settings(deadline=None)
 @given(
     classes=st.lists(st.integers(0, 4), min_size=3, max_size=60),
     share=st.floats(0.01, 0.99),
