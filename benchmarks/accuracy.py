@@ -15,6 +15,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -151,8 +152,8 @@ def summarise(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 PARTS: dict[str, Callable[[ServiceClient], dict[str, Any]]] = {
     "california": california,
-    **{name: lambda client, name=name: uci(client, name) for name in UCI},  # type: ignore[misc]
-    **{name: lambda client, name=name: classification(client, name) for name in ACCURACIES},  # type: ignore[misc]
+    **{name: partial(uci, name=name) for name in UCI},
+    **{name: partial(classification, name=name) for name in ACCURACIES},
     "bundled": bundled,
 }
 

@@ -190,8 +190,9 @@ def _zip(files: Mapping[str, bytes]) -> bytes:
 ENSEMBLE_README = """\
 An ensemble of multilayer perceptrons trained by Regatta.
 
-card["members"] lists its networks. Member i has the tensors members.i.layers.0.weight and so on, and its own
-"architecture" and "hyperparameters" in card["members"][i]; everything else stands once, in the card itself.
+card["members"] lists its networks. Member i has the tensors members.i.layers.0.weight and so on. What stands in
+card["members"][i], such as "architecture" or a "preprocessing" and "targets" of its own, holds for it; everything else
+stands once, in the card itself.
 Follow steps 1 to 3 below for each member. The ensemble's answer is the sum of the members' answers, each times its
 card["members"][i]["share"]; the shares add up to 1.
 

@@ -7,13 +7,14 @@ Binary and multiclass: class indices [N] and probabilities [N, classes]. Multila
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.evaluate_classes import CLASS_METRICS, EPSILON, Floats
+from models.scores import needs_probabilities
 
 
 def mean_squared_error(true: Floats, predicted: Floats) -> float:
@@ -131,3 +132,12 @@ def evaluate(metric: str, true: NDArray[Any], predicted: Floats) -> float:
     """
     compute = _METRICS[metric]
     return float(compute(true, predicted)) if np.isfinite(predicted).all() else np.nan
+
+
+def evaluate_all(metrics: Sequence[str], true: NDArray[Any], predicted: Floats, labels_only: bool) -> dict[str, float]:
+    """Score by several metrics. NaN where one asks for probabilities and predictions are `labels_only`.
+
+    Raises: KeyError for a metric that is not there.
+    """
+    is_open = {metric: labels_only and needs_probabilities(metric) for metric in metrics}
+    return {metric: np.nan if is_open[metric] else evaluate(metric, true, predicted) for metric in metrics}

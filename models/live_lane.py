@@ -17,7 +17,7 @@ from models.layout import RUNNING, Layout
 from models.optim import RULES
 
 if TYPE_CHECKING:
-    from models.bench import Trained
+    from models.bench import Bench, Trained
 
 PARAMETERS, BEST, BEST_RUNNING = "parameters", "best", "best_running"
 BEST_OF = {BEST: PARAMETERS, BEST_RUNNING: RUNNING}
@@ -46,6 +46,8 @@ class Lane:
     outcome: Outcome | None = None
     group: Trained | None = None
     fold: int = 0
+    bench: Bench | None = None
+    """The rows that it sees; None where it could not be built."""
     patient: bool = False
 
     @property

@@ -81,11 +81,14 @@ class Pack:
         """Return the lane, or an empty one and the reason why it could not be built."""
         layout = Layout(())
         try:
-            check_fits(start.hyper, self._bench(start.hyper, start.fold).rows.task)
+            bench = self._bench(start.hyper, start.fold)
+            check_fits(start.hyper, bench.rows.task)
             layout = self._layout(start.hyper, start.fold)
             needed = self.bytes_needed(start.hyper, start.fold)
             check_capacity(needed, available, f"a network of widths {layout.widths}")
-            return admit(start, layout, self._like), None
+            lane = admit(start, layout, self._like)
+            lane.bench = bench
+            return lane, None
         except Exception as error:  # whatever is wrong with one lane, the others of this call must start
             lane = Lane(start.lane, start.hyper, start.seed, layout, start.sequence, fold=start.fold)
             lane.epoch = start.state.epoch if start.state else 0
@@ -170,13 +173,10 @@ class Pack:
             self._benches[key] = Bench(next(self._numbers), rows, judge, self._like)
         return self._benches[key]
 
-    def _bench_of(self, lane: Lane) -> Bench:
-        return self._bench(lane.hyper, lane.fold)
-
     def _forget_benches(self) -> None:
         if len(self._benches) >= IDLE_BENCHES:
-            used = {self._data.view_key(lane.hyper, lane.fold) for lane in self._lanes.values()}
-            self._benches = {key: bench for key, bench in self._benches.items() if key in used}
+            used = {lane.bench.number for lane in self._lanes.values() if lane.bench}
+            self._benches = {key: bench for key, bench in self._benches.items() if bench.number in used}
 
     def _lane(self, number: int) -> Lane:
         if number not in self._lanes:
@@ -186,7 +186,7 @@ class Pack:
     def _line_up(self, lanes: Iterable[Lane]) -> list[list[Lane]]:
         """Sort lanes into groups that are trained at once; neighbours in the list share their gathered batches."""
         found: dict[GroupKey, list[Lane]] = {}
-        for lane in sorted(lanes, key=lambda lane: sort_key(lane, self._bench_of(lane).rows.task)):
+        for lane in sorted(lanes, key=lambda lane: sort_key(lane, _bench_of(lane).rows.task)):
             found.setdefault(self._key(lane), []).append(lane)
         groups = []
         for key in sorted(found):
@@ -198,7 +198,7 @@ class Pack:
     def _key(self, lane: Lane) -> GroupKey:
         """Lanes with the same key may be trained at once; one after another, they need not have the same widths."""
         shape = () if self._is_solo(lane) else lane.layout.pack_key
-        bench = self._bench_of(lane)
+        bench = _bench_of(lane)
         return bench.number, bench.batch_size(lane), lane.epoch, shape
 
     def _is_solo(self, lane: Lane) -> bool:
@@ -236,11 +236,11 @@ class Pack:
         needed = sum(self.bytes_needed(lane.hyper, lane.fold) for lane in lanes)
         check_capacity(needed, bytes_available(self._device), f"training {len(lanes)} lanes as one")
         if self._room is not None and self._is_solo(lanes[0]):
-            return LaneByLane(lanes, self._bench_of(lanes[0]), self._room)
-        return Group(lanes, self._bench_of(lanes[0]))
+            return LaneByLane(lanes, _bench_of(lanes[0]), self._room)
+        return Group(lanes, _bench_of(lanes[0]))
 
     def _report(self, group: Trained, losses: list[float], scores: list[list[float]]) -> list[LaneReport]:
-        n_steps = -(-self._bench_of(group.lanes[0]).rows.n_train // group.batch_size)
+        n_steps = -(-_bench_of(group.lanes[0]).rows.n_train // group.batch_size)
         reports, improved = [], []
         for lane, loss, values in zip(group.lanes, losses, map(self._tell, group.lanes, scores), strict=True):
             lane.epoch, lane.n_steps, lane.sequence = lane.epoch + 1, lane.n_steps + n_steps, lane.sequence + 1
@@ -275,6 +275,12 @@ def warm_up(device: str = "cpu") -> None:
         error = pack.train({0: 1})[0].error
         if error is not None:
             raise RuntimeError(f"kernels do not work on {device}:\n{error.traceback}")
+
+
+def _bench_of(lane: Lane) -> Bench:
+    if lane.bench is None:
+        raise AssertionError(f"lane {lane.number} could not be built and is never trained")
+    return lane.bench
 
 
 def _dissolve(lanes: Iterable[Lane]) -> None:

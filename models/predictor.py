@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import math
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,13 +16,12 @@ from safetensors.numpy import load
 
 from models.activations import ACTIVATIONS, logistic, softmax
 from models.categories import code_column
-from models.evaluate import evaluate
+from models.evaluate import evaluate_all
 from models.features import CategoricalFeature, Cells
 from models.lanes import Classes, Layers, Task
 from models.normalisation import normalise_rows
 from models.preprocess import Preprocessor, Target
 from models.rows import PredictError, read_columns, read_rows
-from models.scores import needs_probabilities
 from models.table import Column
 
 __all__ = ["NoProbabilities", "PackageError", "PredictError", "Prediction", "Predictor"]
@@ -179,7 +177,8 @@ class Predictor:
     @property
     def text_columns(self) -> list[str]:
         """Name the columns to read from CSV as text (`read_table(..., as_text=...)`) before `predict_columns`."""
-        return [feature.name for feature in self._categorical if feature.is_text]
+        own = (feature.name for feature in self._categorical if feature.is_text)
+        return list(dict.fromkeys([*own, *(name for _, member in self.members for name in member.text_columns)]))
 
     @property
     def _categorical(self) -> list[CategoricalFeature]:
@@ -263,11 +262,7 @@ class Predictor:
 
         Raises: KeyError for a metric that is not there.
         """
-        outputs = self.outputs(columns)
-        return {
-            metric: math.nan if self.labels_only and needs_probabilities(metric) else evaluate(metric, y, outputs)
-            for metric in metrics
-        }
+        return evaluate_all(metrics, y, self.outputs(columns), self.labels_only)
 
 
 def _squash(z: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -16,7 +16,7 @@ from models.features import Cells
 from models.hyper import Hyperparameters
 from models.job_data import Encoder, Fold, JobData, NoFeatureError, Rows, TargetError
 from models.lanes import Classes, PackData, Task
-from models.preprocess import EncodingError, FeatureError, Preprocessor, Target, to_numbers
+from models.preprocess import EncodingError, FeatureError, Preprocessor, to_numbers
 from models.schema import StoppingPart, TestPart, ValidationPart
 from models.split import Parts, SplitSettings, split_rows
 from models.table import Column, Table, distinct_values, missing_mask, plain_value
@@ -82,21 +82,6 @@ class Prepared:
     def preprocessor(self) -> Preprocessor:
         """What `hyper` asks for, fitted on the first fold."""
         return self.job_data.encoder(self.hyper, 0).preprocessor
-
-    @property
-    def targets(self) -> list[Target]:
-        """The targets with the units that `hyper` asks for, fitted on the first fold."""
-        return self.job_data.encoder(self.hyper, 0).targets
-
-    @property
-    def x_test(self) -> NDArray[np.float32] | None:
-        """Encode the test rows as `hyper` asks. Shapes: [N, D]."""
-        return None if self.test_columns is None else self.preprocessor.transform(self.test_columns)
-
-    @property
-    def target_names(self) -> list[str]:
-        """Name the target columns."""
-        return self.job_data.target_names
 
 
 @dataclass(frozen=True)

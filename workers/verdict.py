@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,10 +12,9 @@ from numpy.typing import NDArray
 from models.artifact import build_predictor
 from models.confidence import Confidence, FoldScores, judge_winner, judge_winner_of_folds
 from models.ensemble import Greedy, Rivals, choose_members, mix
-from models.evaluate import evaluate
+from models.evaluate import evaluate_all
 from models.lanes import PackData
 from models.prepare import Prepared
-from models.scores import needs_probabilities
 from workers.lives import TrialLife
 from workers.resolved import ResolvedJob
 from workers.winners import Contender
@@ -46,15 +44,16 @@ def judge(job: ResolvedJob, prepared: Prepared, contenders: Sequence[Contender])
     """Let contenders, the winner first, predict the validation rows, and judge by that. A function of its arguments."""
     contenders = contenders[: _count_competing(prepared.data, len(contenders))]
     predictors = [build_predictor(contender.layers, contender.hyper, prepared) for contender in contenders]
-    views = [prepared.job_data.view(contender.hyper, 0) for contender in contenders]
-    outputs = [one.predict_inputs(view.x_valid) for one, view in zip(predictors, views, strict=True)]
-    rivals = Rivals(np.stack(outputs), _truth(prepared), job.objective.name, job.objective.maximize)
+    views = (prepared.job_data.view(contender.hyper, 0) for contender in contenders)  # one at a time: they are large
+    predictions = np.stack([one.predict_inputs(view.x_valid) for one, view in zip(predictors, views, strict=True)])
+    rivals = Rivals(predictions, _truth(prepared), job.objective.name, job.objective.maximize)
     shares = _mixture(job, rivals)
     order = sorted(np.flatnonzero(shares).tolist(), key=lambda place: (-shares[place], place))
+    labels_only = any(predictors[place].labels_only for place in order)
     return Verdict(
         confidence=judge_winner(rivals, job.seed),
         members=[Share(contenders[place], float(shares[place])) for place in order],
-        metrics=_metrics(job, rivals, shares, any(one.labels_only for one in predictors)) if order else {},
+        metrics=evaluate_all(job.metrics, rivals.truth, mix(predictions, shares), labels_only) if order else {},
     )
 
 
@@ -97,10 +96,3 @@ def _mixture(job: ResolvedJob, rivals: Rivals) -> NDArray[np.float64]:
     shares = choose_members(rivals, Greedy(job.ensemble.size, job.ensemble.start, job.ensemble.bags), job.seed)
     is_better = rivals.loss(mix(rivals.predictions, shares)) < rivals.loss(rivals.predictions[0])
     return shares if is_better and np.count_nonzero(shares) > 1 else nobody
-
-
-def _metrics(job: ResolvedJob, rivals: Rivals, shares: NDArray[np.float64], labels_only: bool) -> dict[str, float]:
-    """Score an average; metrics that ask for probabilities are NaN where a member gives none."""
-    mixed = mix(rivals.predictions, shares)
-    is_open = {name: labels_only and needs_probabilities(name) for name in job.metrics}
-    return {name: math.nan if is_open[name] else evaluate(name, rivals.truth, mixed) for name in job.metrics}

@@ -82,6 +82,21 @@ def test_every_stored_network_scores_what_its_best_epoch_scored_by_its_own_prepr
     assert len(inputs) > 1
 
 
+def test_members_of_an_ensemble_encode_each_in_its_own_way() -> None:
+    started = mixed_race("fifo")
+    data = started.prepared.job_data
+    valid = data.folds[0].valid
+    _, sink = finished(started)
+    fact = sink.stored.ensemble
+    assert fact is not None
+    predictor = Predictor.from_package(fact.package)
+    assert len({member.preprocessor.n_inputs for _, member in predictor.members}) > 1
+    scored = predictor.evaluate(data.part(valid), data.labels[valid], started.job.metrics)
+    assert scored == pytest.approx(dict(fact.metrics), rel=1e-9)
+    example = fact.card["example"]
+    assert predictor.predict([example["row"]]).to_json() == example["answer"]
+
+
 def test_two_seats_encode_and_train_as_one_does() -> None:
     (_, one), (_, two) = (finished(mixed_race("asha"), seats=n) for n in (1, 2))
     assert one.rows() == two.rows()

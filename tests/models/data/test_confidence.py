@@ -19,7 +19,7 @@ from models.confidence import (
 )
 from models.ensemble import Rivals
 from models.evaluate import evaluate
-from models.scores import SCORES
+from models.scores import SCORES, Score
 
 
 def guesses(rng: np.random.Generator, skills: np.ndarray, n_rows: int) -> Rivals:
@@ -103,8 +103,8 @@ def test_an_interval_covers_the_true_score_about_as_often_as_it_says(metric: str
 
 
 @pytest.mark.parametrize("score", SCORES, ids=lambda score: score.name)
-def test_every_metric_is_served_and_repeats_itself(score: object) -> None:
-    metric = score.name  # type: ignore[attr-defined]
+def test_every_metric_is_served_and_repeats_itself(score: Score) -> None:
+    metric = score.name
     rivals = numbers(np.random.default_rng(4), metric)
     told = judge_winner(rivals, 7)
     assert told == judge_winner(rivals, 7)

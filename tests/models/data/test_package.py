@@ -443,10 +443,9 @@ def test_a_package_of_the_first_format_is_read_as_before() -> None:
 def test_test_rows_are_scored_in_raw_units_by_the_predictor_that_users_get() -> None:
     prepared = make_prepared()
     predictor = Predictor.from_package(make_package())
-    assert prepared.x_test is not None
     assert prepared.test_columns is not None
     assert prepared.y_test is not None
-    outputs = predictor.predict_inputs(prepared.x_test)
+    outputs = predictor.outputs(prepared.test_columns)
     scores = predictor.evaluate(prepared.test_columns, prepared.y_test, ["mean_squared_error", "r2"])
     assert scores["mean_squared_error"] == pytest.approx(np.mean((outputs - prepared.y_test) ** 2))
     assert set(scores) == {"mean_squared_error", "r2"}
@@ -522,3 +521,18 @@ def test_labels_of_several_targets_are_classes_of_their_own_targets() -> None:
     for answer in Predictor.from_package(make_package("multilabel")).predict(ROWS).labels:
         assert answer["large"] in ("yes", "no")
         assert answer["cheap"] in (True, False)
+
+
+def test_an_ensemble_reads_a_column_as_text_if_one_of_its_members_must() -> None:
+    codes = np.array(["7"] * 30 + ["007"] * 10, dtype=object)
+    table = Table({"code": codes, "y": np.arange(40) * 1.0})
+    request = PrepareRequest({"code": "categorical"}, ["y"], "regression", None, Holdout())
+    prepared = prepare(table, request)
+    members = []
+    for kept in (1, 2):
+        hyper = Hyperparameters(hidden_layers=0, max_categories=kept)
+        weight = np.arange(kept, dtype=np.float32)[:, None]
+        members.append(Member(0.5, [(weight, np.zeros(1, np.float32))], hyper, {}))
+    predictor = Predictor.from_package(write_ensemble(members, prepared, {}))
+    assert [member.text_columns for _, member in predictor.members] == [[], ["code"]]
+    assert predictor.text_columns == ["code"]

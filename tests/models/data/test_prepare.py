@@ -115,7 +115,7 @@ def test_several_targets_are_standardised_one_by_one_and_tested_in_raw_units() -
     np.testing.assert_allclose(prepared.data.y_train[:, 0], prepared.data.y_train[:, 1], rtol=1e-6)
     assert prepared.y_test is not None
     assert prepared.y_test.tolist() == [[7, 70], [8, 80]]
-    assert prepared.target_names == ["y", "z"]
+    assert prepared.job_data.target_names == ["y", "z"]
 
 
 def test_classes_are_indexed_in_sorted_order_and_keep_their_type() -> None:
@@ -133,13 +133,13 @@ def test_classes_are_indexed_in_sorted_order_and_keep_their_type() -> None:
 
 def test_rows_without_a_target_are_dropped_with_a_note() -> None:
     prepared = run(make_table(x=Y, y=[1, NAN, 3, 4, 5, 6, NAN, 8]), {"x": "numeric"})
-    assert (len(prepared.data.x_train), prepared.x_test is not None and len(prepared.x_test)) == (3, 1)
+    assert (len(prepared.data.x_train), prepared.y_test is not None and len(prepared.y_test)) == (3, 1)
     assert prepared.notes == ["2 of 8 rows have no target and are left out"]
 
 
 def test_without_a_test_part_there_are_no_test_rows() -> None:
     prepared = run(make_table(x=Y, y=Y), {"x": "numeric"}, test=None)
-    assert prepared.x_test is None
+    assert prepared.test_columns is None
     assert prepared.y_test is None
     assert len(prepared.data.x_train) == 6
 
@@ -244,7 +244,7 @@ def test_the_housing_table_is_split_and_scaled_as_its_notebook_does(shared_data:
     table = read_table(shared_data / "california_housing.csv", "csv")
     features = {name: "numeric" for name in table.columns if name not in ("MedHouseVal", "split")}
     prepared = run(table, features, "MedHouseVal")
-    assert prepared.x_test is not None
-    assert [len(x) for x in (prepared.data.x_train, prepared.data.x_valid, prepared.x_test)] == [11610, 3870, 5160]
+    assert prepared.y_test is not None
+    assert [len(x) for x in (prepared.data.x_train, prepared.data.x_valid, prepared.y_test)] == [11610, 3870, 5160]
     assert abs(float(prepared.data.x_train.mean())) < 1e-4
     np.testing.assert_allclose(prepared.data.x_train.std(axis=0), 1, rtol=1e-4)
