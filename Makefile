@@ -7,6 +7,9 @@ STAMP  := $(VENV)/.installed
 # PyTorch's own index of builds without CUDA, for machines that have no GPU.
 PIP_TORCH := $(if $(filter cpu,$(TORCH)),--extra-index-url https://download.pytorch.org/whl/cpu)
 
+# Every test and every service starts many processes: they keep their bytecode.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo up test test-all test-gpu check fmt migrate bench lock
 
@@ -29,11 +32,14 @@ demo: $(STAMP) ## Submit a real job to a fresh service, watch it, fetch the best
 up: $(STAMP) ## Run the service on http://127.0.0.1:8000 until Ctrl-C; data stay in .regatta
 	$(PY) -m service up
 
+# Two processes share the cores: more threads in each would wait for each other.
+test test-all: export OMP_NUM_THREADS := 1
+
 test: $(STAMP) ## Run the tests that need no browser, no GPU and little patience
-	$(PY) -m pytest -m "not slow and not browser and not gpu"
+	$(PY) -m pytest -n 2 --dist worksteal -m "not slow and not browser and not gpu"
 
 test-all: $(STAMP) ## Run every test that needs no GPU: PostgreSQL, browser, kills, the slow ones
-	$(PY) -m pytest -m "not gpu"
+	$(PY) -m pytest -n 2 --dist worksteal -m "not gpu"
 
 test-gpu: $(STAMP) ## Run the tests that need a CUDA device
 	$(PY) -m pytest -m gpu

@@ -12,10 +12,10 @@ from typing import Any
 
 from models.bundled import bundled_table
 from models.hyper import Hyperparameters
-from models.lanes import LaneReport, LaneStart, LaneState, Layers, PackSettings, Views
+from models.lanes import LaneReport, LaneStart, LaneState, Layers, PackSettings, Views, ViewShape
 from models.numeric import numeric_class
 from models.prepare import prepare
-from workers.costs import ONE_BY_ONE, JobShape, LaneLoad
+from workers.costs import WITH_KERNELS, LaneLoad
 from workers.fleet import Fleet
 from workers.pack_host import SOURCE_HASH, Lease, Trained
 from workers.resolved import ResolvedJob
@@ -74,7 +74,7 @@ class InstantSeat:
     def __init__(self, name: str, scale: float = 0.0) -> None:
         self.name = name
         self._scale = scale
-        self._shape: JobShape
+        self._shape: ViewShape
         self._lanes: dict[int, LaneStart] = {}
         self._ages: dict[int, tuple[int, int]] = {}
         self._prices: dict[int, float] = {}
@@ -89,14 +89,14 @@ class InstantSeat:
         return True
 
     def _open(self, data: Views, settings: PackSettings) -> str:
-        self._shape = JobShape.of(data.view(Hyperparameters(), 0))
+        self._shape = data.shape(Hyperparameters(), 0)
         return f"{numeric_class('cpu')}@{SOURCE_HASH}"
 
     def _start(self, starts: Sequence[LaneStart]) -> list[LaneReport]:
         for item in starts:
             self._lanes[item.lane] = item
             self._ages[item.lane] = item.sequence, item.state.epoch if item.state else 0
-            self._prices[item.lane] = self._scale * LaneLoad.of(item.hyper, self._shape, ONE_BY_ONE).seconds
+            self._prices[item.lane] = self._scale * LaneLoad.of(item.hyper, self._shape, WITH_KERNELS).seconds
         return []
 
     def _train(self, epochs: Mapping[int, int]) -> Trained:
@@ -117,6 +117,9 @@ class InstantSeat:
         self._drop(lanes)
         return leaving
 
+    def _keep_best(self, lanes: Iterable[int]) -> None:
+        pass
+
     def _best_layers(self, lanes: Iterable[int]) -> dict[int, Layers | None]:
         return dict.fromkeys(lanes)
 
@@ -133,6 +136,9 @@ class NobodyAsks:
 
     def poll(self) -> str | None:
         return None
+
+    def edits(self) -> list[Any]:
+        return []
 
 
 def race(job: ResolvedJob, fleet: Fleet, sink: Sink) -> float:

@@ -46,7 +46,7 @@ def race_digits(machine: Machine, n_trials: int, runs: int) -> dict[str, Any] | 
     table = bundled_table("digits")
     job = resolve(read_spec(body), table.schema, [bundled_target("digits")])
     data, hypers = prepare(table, job.prepare_request()).data, draw_trials(job, n_trials)
-    settings = PackSettings(job.seed, tuple(job.metrics), job.objective.maximize)
+    settings = PackSettings(job.seed, tuple(job.scores), job.objective.maximize)
 
     def race() -> None:
         pack = Pack(data, settings, machine.device, machine.dtype)

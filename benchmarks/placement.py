@@ -26,7 +26,7 @@ from models.pack import Pack, warm_up
 from models.prepare import prepare
 from service.settings import Settings, export_ray_environment
 from workers.body import JobSpec
-from workers.costs import ONE_BY_ONE, JobShape, Prices, count_work
+from workers.costs import ONE_BY_ONE, Prices, count_work
 from workers.fleet import Fleet
 from workers.local_seat import LocalSeat
 from workers.pack_host import Lease
@@ -80,7 +80,7 @@ def fit(counts: NDArray[np.float64], seconds: NDArray[np.float64]) -> NDArray[np
 
 
 def measure_prices() -> dict[str, Any]:
-    tables = [(JobShape.of(data), data) for data in itertools.starmap(random_table, TABLES)]
+    tables = [(data.shape(Hyperparameters(), 0), data) for data in itertools.starmap(random_table, TABLES)]
     counts, seconds = [], []
     for (shape, data), hyper in itertools.product(tables, NETWORKS):
         counts.append(count_work(hyper, shape)[:-1])
@@ -145,6 +145,9 @@ class NoSink:
 class NobodyAsks:
     def poll(self) -> str | None:
         return None
+
+    def edits(self) -> list[Any]:
+        return []
 
 
 def measure_waiting(scheduler: str, trials: int, n_seats: int, moves: bool) -> dict[str, float]:

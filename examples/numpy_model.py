@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from safetensors.numpy import load
 
 Floats = NDArray[np.float64]
+Tensors = Mapping[str, NDArray[Any]]
+FORMAT_VERSION = 2
 
 
 def _logistic(z: Floats) -> Floats:
@@ -45,66 +47,91 @@ ACTIVATIONS: dict[str, Callable[[Floats], Floats]] = {
 
 
 class NumpyModel:
-    """A model package at work."""
+    """A model package at work: one network, or several whose answers are averaged."""
 
     def __init__(self, package: bytes) -> None:
         with zipfile.ZipFile(io.BytesIO(package)) as archive:
             self.card: dict[str, Any] = json.loads(archive.read("card.json"))
             tensors = load(archive.read("model.safetensors"))
-        self.layers = [(tensors[f"layers.{i}.weight"], tensors[f"layers.{i}.bias"]) for i in range(len(tensors) // 2)]
+        if self.card["format_version"] != FORMAT_VERSION:
+            raise ValueError(f"format version {self.card['format_version']}; this file reads {FORMAT_VERSION}")
+        self.members = [(1.0, self.card, tensors)]
+        if "members" in self.card:  # what a member does not say for itself stands in the card
+            self.members = [
+                (member["share"], {**self.card, **member}, _select(tensors, f"members.{place}."))
+                for place, member in enumerate(self.card["members"])
+            ]
 
     def predict(self, rows: Sequence[Mapping[str, Any]]) -> Floats:
         """Predict rows: values [N, targets] in the units of the data, or probabilities: [N, classes], for multilabel
-        [N, targets] of each target's second class. A model with threshold outputs decides instead: 0 or 1."""
-        features = self.card["preprocessing"]["features"]
-        columns = [_encode(feature, [row[feature["name"]] for row in rows]) for feature in features]
-        x = np.concatenate(columns, axis=1).astype(np.float32).astype(np.float64)
-        activate = ACTIVATIONS[self.card["architecture"]["activation"]]
-        for weight, bias in self.layers[:-1]:
-            x = activate(x @ weight + bias)
-        weight, bias = self.layers[-1]
-        return self._read_out(x @ weight + bias)
-
-    def _read_out(self, z: Floats) -> Floats:
-        kind, task = self.card["architecture"]["output_activation"], self.card["task"]
-        if task == "regression":
-            z = ACTIVATIONS[kind](z)
-            scales = np.array([target["scale"] for target in self.card["targets"]])
-            values: Floats = z * scales + np.array([target["mean"] for target in self.card["targets"]])
-            return values
-        if task == "multiclass" and kind == "threshold":
-            return np.eye(z.shape[1])[z.argmax(axis=1)]
-        if task != "multiclass":
-            chance = (z > 0).astype(np.float64) if kind == "threshold" else _logistic(z)
-            return np.concatenate([1 - chance, chance], axis=1) if task == "binary" else chance
-        powers = np.exp(z - z.max(axis=1, keepdims=True))
-        shares: Floats = powers / powers.sum(axis=1, keepdims=True)
-        return shares
+        [N, targets] of each target's second class. A model with threshold outputs gives scores in their place: the
+        largest names the class, for multilabel one above 0.5 the second class."""
+        answers = [share * answer(card, tensors, rows) for share, card, tensors in self.members]
+        return np.sum(answers, axis=0, dtype=np.float64)
 
 
-def _encode(feature: Mapping[str, Any], values: Sequence[Any]) -> Floats:
-    """Shapes: [N, 1 or more]."""
-    if feature["kind"] == "numeric":
-        columns = _encode_numbers(feature, np.array([math.nan if v is None else v for v in values], dtype=np.float64))
-    elif feature["kind"] == "date":
-        columns = _encode_dates(feature, [None if value is None else datetime.fromisoformat(value) for value in values])
-    else:
-        texts = [None if value is None else _as_text(value) for value in values]
-        columns = [np.array([text == category for text in texts], float) for category in feature["categories"]]
-    if feature["indicator"]:
-        columns.append(np.array([value is None for value in values], float))
-    return np.stack(columns, axis=1)
+def answer(card: Mapping[str, Any], tensors: Tensors, rows: Sequence[Mapping[str, Any]]) -> Floats:
+    """Let one network predict, step by step as the README of a package has it. Shapes: [N, answers]."""
+    x = encode(card["preprocessing"]["features"], rows)
+    z = run_layers(card["architecture"], tensors, x)
+    return read_out(card, z)
 
 
-def _encode_numbers(numbers: Mapping[str, Any], values: Floats) -> list[Floats]:
-    s = _scale(numbers, np.where(np.isnan(values), numbers["fill"], values))
+def encode(features: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]]) -> Floats:
+    """Step 1: put the inputs of all features side by side, rounded to float32. Shapes: [N, inputs]."""
+    columns: list[Floats] = []
+    for feature in features:
+        values = [row[feature["name"]] for row in rows]
+        values = [None if value is None or value != value else value for value in values]  # NaN is missing too
+        columns += ENCODERS[feature["kind"]](feature, values)
+        if feature["indicator"]:
+            columns.append(np.array([value is None for value in values], float))
+    return np.stack(columns, axis=1).astype(np.float32).astype(np.float64)
+
+
+def run_layers(architecture: Mapping[str, Any], tensors: Tensors, x: Floats) -> Floats:
+    """Step 2: the layers one after another. Shapes: x [N, inputs] -> [N, outputs]."""
+    activate, last = ACTIVATIONS[architecture["activation"]], len(architecture["widths"])
+    for place in range(last + 1):
+        layer = _select(tensors, f"layers.{place}.")
+        x = x @ layer["weight"] + layer["bias"]
+        if place == last:
+            break
+        if architecture["normalisation"] == "layer":
+            x = (x - x.mean(axis=1, keepdims=True)) / np.sqrt(x.var(axis=1, keepdims=True) + 1e-5)
+            x = x * layer["scale"] + layer["shift"]
+        x = activate(x)
+    return x
+
+
+def read_out(card: Mapping[str, Any], z: Floats) -> Floats:
+    """Step 3: outputs to values, probabilities or scores. Shapes: z [N, outputs] -> [N, answers]."""
+    task, activation = card["task"], card["architecture"]["output_activation"]
+    if task == "regression":
+        scales, means = (np.array([target[name] for target in card["targets"]]) for name in ("scale", "mean"))
+        values: Floats = ACTIVATIONS[activation](z) * scales + means
+        return values
+    if activation == "softmax":
+        powers: Floats = np.exp(z - z.max(axis=1, keepdims=True))
+        return powers / powers.sum(axis=1, keepdims=True)
+    second = (1 + z / (1 + np.abs(z))) / 2 if activation == "threshold" else _logistic(z)
+    return np.concatenate([1 - second, second], axis=1) if task == "binary" else second
+
+
+def _select(tensors: Tensors, prefix: str) -> Tensors:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
+def _encode_numbers(numbers: Mapping[str, Any], values: Sequence[float | None]) -> list[Floats]:
+    s = _scale(numbers, np.array([numbers["fill"] if value is None else value for value in values], float))
     edges, frequencies = numbers["edges"], numbers["frequencies"]
     if edges:
         parts = [(s - left) / (right - left) for left, right in pairwise(edges)]
         parts = [parts[0], *(np.maximum(part, 0) for part in parts[1:])]
         return [*(np.minimum(part, 1) for part in parts[:-1]), parts[-1]]
     if frequencies:
-        angles = [2 * math.pi * frequency * s for frequency in frequencies]
+        single = s.astype(np.float32).astype(float)  # as it was trained: high frequencies would show the difference
+        angles = [2 * math.pi * frequency * single for frequency in frequencies]
         return [*map(np.sin, angles), *map(np.cos, angles)]
     return [s]
 
@@ -125,18 +152,20 @@ def _scale(numbers: Mapping[str, Any], x: Floats) -> Floats:
     return np.clip(s, -numbers["clip"], numbers["clip"]) if numbers["clip"] else s
 
 
-def _encode_dates(feature: Mapping[str, Any], dates: Sequence[datetime | None]) -> list[Floats]:
+def _encode_dates(feature: Mapping[str, Any], texts: Sequence[str | None]) -> list[Floats]:
     start = datetime(1970, 1, 1, tzinfo=UTC)
-    known = [
-        None if date is None else date.astimezone(UTC) if date.tzinfo else date.replace(tzinfo=UTC) for date in dates
-    ]
-    days = [math.nan if date is None else (date - start) / timedelta(days=1) for date in known]
-    columns = _encode_numbers(feature["trend"], np.array(days))
+    dates = [None if text is None else _read_date(text) for text in texts]
+    days = [None if date is None else (date - start) / timedelta(days=1) for date in dates]
+    columns = _encode_numbers(feature["trend"], days)
     for cycle in feature["cycles"]:
-        angles = [None if date is None else 2 * math.pi * _passed(cycle, date) for date in known]
-        columns.append(np.array([0.0 if angle is None else math.sin(angle) for angle in angles]))
-        columns.append(np.array([0.0 if angle is None else math.cos(angle) for angle in angles]))
+        angles = [None if date is None else 2 * math.pi * _passed(cycle, date) for date in dates]
+        columns += [np.array([0 if a is None else wave(a) for a in angles], float) for wave in (math.sin, math.cos)]
     return columns
+
+
+def _read_date(text: str) -> datetime:
+    date = datetime.fromisoformat(text.upper())
+    return date.astimezone(UTC) if date.tzinfo else date.replace(tzinfo=UTC)
 
 
 def _passed(cycle: str, date: datetime) -> float:
@@ -150,7 +179,24 @@ def _passed(cycle: str, date: datetime) -> float:
     return passed[cycle]
 
 
+def _encode_categories(feature: Mapping[str, Any], values: Sequence[Any]) -> list[Floats]:
+    texts = [None if value is None else _as_text(value) for value in values]
+    if feature["kind"] == "boolean":
+        texts = [text and text.lower() for text in texts]
+    return [np.array([text == category for text in texts], float) for category in feature["categories"]]
+
+
 def _as_text(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+    if isinstance(value, str):
+        return value
+    return str(int(value)) if float(value).is_integer() else repr(float(value))
+
+
+ENCODERS: dict[str, Callable[[Mapping[str, Any], Sequence[Any]], list[Floats]]] = {
+    "numeric": _encode_numbers,
+    "date": _encode_dates,
+    "categorical": _encode_categories,
+    "boolean": _encode_categories,
+}

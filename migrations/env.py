@@ -5,7 +5,7 @@ from __future__ import annotations
 from alembic import context
 from sqlalchemy import Connection
 
-from service import tables
+from service import told_tables
 from service.database import Database
 from service.settings import read_settings
 
@@ -14,7 +14,7 @@ def run(connection: Connection) -> None:
     """Run what Alembic asked for on `connection`, inside its transaction."""
     context.configure(
         connection=connection,
-        target_metadata=tables.Table.metadata,
+        target_metadata=told_tables.Table.metadata,  # of all tables: its module imports the others
         transactional_ddl=True,
         render_as_batch=connection.dialect.name == "sqlite",
         compare_type=True,

@@ -8,13 +8,13 @@ import json
 import math
 import zipfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from safetensors.numpy import save
 
-from models.hyper import Hyperparameters
+from models.hyper import LaneHyperparameters
 from models.job_data import Encoder
 from models.lanes import Layers, Task
 from models.loss_table import gives_probabilities
@@ -52,21 +52,25 @@ class Member:
 
     share: float
     layers: Layers
-    hyper: Hyperparameters
+    hyper: LaneHyperparameters
     facts: Mapping[str, Any]
 
 
-def build_predictor(layers: Layers, hyper: Hyperparameters, prepared: Prepared, fold: int = 0) -> Predictor:
+def build_predictor(layers: Layers, hyper: LaneHyperparameters, prepared: Prepared, fold: int = 0) -> Predictor:
     """Let a network predict that is not packed yet. `fold` is the one that it was trained on.
 
     Raises: ValueError if the layers do not fit the data.
     """
     encoder = prepared.job_data.encoder(hyper, fold)
+    if layers and len(layers[0]) == 1:
+        ((frequencies,), *layers) = layers
+        learned = encoder.preprocessor.with_frequencies(frequencies, hyper.embedding_frequencies)
+        encoder = replace(encoder, preprocessor=learned)
     return Predictor(_describe(layers, hyper, prepared, encoder, {}), layers, encoder.preprocessor)
 
 
 def write_package(
-    layers: Layers, hyper: Hyperparameters, prepared: Prepared, facts: Mapping[str, Any], fold: int = 0
+    layers: Layers, hyper: LaneHyperparameters, prepared: Prepared, facts: Mapping[str, Any], fold: int = 0
 ) -> bytes:
     """Pack a model; equal arguments give equal bytes. `facts` (metrics, lineage, versions) are JSON, kept as given.
     `fold` is the one that it was trained on.
@@ -75,18 +79,19 @@ def write_package(
     """
     predictor = build_predictor(layers, hyper, prepared, fold)
     predictor.card["facts"] = dict(facts)
-    return _pack(predictor, _name_tensors(layers), prepared, README)
+    return _pack(predictor, _name_tensors(predictor.layers), prepared, README)
 
 
-def write_ensemble(members: Sequence[Member], prepared: Prepared, facts: Mapping[str, Any]) -> bytes:
+def write_ensemble(members: Sequence[Member], prepared: Prepared, facts: Mapping[str, Any], fold: int = 0) -> bytes:
     """Pack several networks as one model that averages their predictions; equal arguments give equal bytes.
+    `fold` is the one that they were trained on.
 
     Raises: ValueError if there are no members, if their shares do not add up to 1, or if layers do not fit the data.
     """
     total = math.fsum(member.share for member in members)
     if not math.isclose(total, 1):
         raise ValueError(f"the shares of {len(members)} members add up to {total:g}, they have to be 1 together")
-    opened = [(member.share, build_predictor(member.layers, member.hyper, prepared)) for member in members]
+    opened = [(member.share, build_predictor(member.layers, member.hyper, prepared, fold)) for member in members]
     first = opened[0][1]
     shared = {name: section for name, section in first.card.items() if name not in OWN_SECTIONS}
     card = shared | {
@@ -99,8 +104,8 @@ def write_ensemble(members: Sequence[Member], prepared: Prepared, facts: Mapping
         ],
     }
     tensors: dict[str, Any] = {}
-    for place, member in enumerate(members):
-        tensors |= _name_tensors(member.layers, f"members.{place}.")
+    for place, (_, predictor) in enumerate(opened):
+        tensors |= _name_tensors(predictor.layers, f"members.{place}.")
     return _pack(Predictor(card, [], first.preprocessor, opened), tensors, prepared, ENSEMBLE_README + README)
 
 
@@ -116,11 +121,11 @@ def _pack(predictor: Predictor, tensors: Mapping[str, Any], prepared: Prepared, 
 
 
 def _describe(
-    layers: Layers, hyper: Hyperparameters, prepared: Prepared, encoder: Encoder, facts: Mapping[str, Any]
+    layers: Layers, hyper: LaneHyperparameters, prepared: Prepared, encoder: Encoder, facts: Mapping[str, Any]
 ) -> dict[str, Any]:
     data = prepared.job_data
     shapes = [tuple(weight.shape) for weight, *_ in layers]
-    sizes = [encoder.preprocessor.n_inputs, *hyper.widths, data.n_outputs]
+    sizes = [encoder.preprocessor.n_embedded, *hyper.widths, data.n_outputs]
     expected = list(itertools.pairwise(sizes))
     if shapes != expected:
         raise ValueError(f"the weights have shapes {shapes}, the hyperparameters need {expected}")
@@ -147,7 +152,7 @@ def _describe(
     }
 
 
-def _output_activation(hyper: Hyperparameters, task: Task) -> str:
+def _output_activation(hyper: LaneHyperparameters, task: Task) -> str:
     """Say how outputs are read: see step 3 of the README."""
     if task == "regression":
         return "identity" if hyper.output_activation == "none" else hyper.output_activation
@@ -219,7 +224,8 @@ To predict with numpy and safetensors alone (the service computes steps 2 and 3 
                 Where scale is 0, or there are neither edges nor frequencies, s is the only number.
                 edges e[0] ... e[T]: T numbers, (s - e[i]) / (e[i + 1] - e[i]) for i = 0 ... T - 1, not below 0
                 except for i = 0, not above 1 except for i = T - 1.
-                frequencies: sin(2 pi f s) for each frequency f, then cos(2 pi f s) for each.
+                frequencies: sin(2 pi f s) for each frequency f, then cos(2 pi f s) for each; s is
+                rounded to float32 first.
                 If indicator: one more number, 1 where x was missing, else 0.
    date         x is the days since 1970-01-01T00:00 in UTC, with fractions; without a zone it is taken as UTC.
                 First what numeric does with x by the numbers of trend. Then for each of cycles sin(2 pi t) and
@@ -234,7 +240,9 @@ To predict with numpy and safetensors alone (the service computes steps 2 and 3 
    layers.0.scale, layers.0.shift, ...; batch normalisation is part of weight and bias already.
    Then h = activation(z), card["architecture"]["activation"] being one of
    relu max(z, 0); tanh; logistic 1 / (1 + exp(-z)); identity z; gelu z * (1 + erf(z / sqrt(2))) / 2;
-   silu z / (1 + exp(-z)); elu z where z > 0, else exp(z) - 1.
+   silu z / (1 + exp(-z)); elu z where z > 0, else exp(z) - 1; leaky_relu z where z > 0, else 0.01 z;
+   selu 1.0507009873554805 * (z where z > 0, else 1.6732632423543772 * (exp(z) - 1)); softplus log(1 + exp(z));
+   mish z * tanh(log(1 + exp(z))).
    The last layer is z = h @ weight + bias.
 3. Read the outputs by card["task"] and f = card["architecture"]["output_activation"].
    regression   f(z) * scale + mean of each of card["targets"], in the units of the data; f is identity, relu,
@@ -243,7 +251,7 @@ To predict with numpy and safetensors alone (the service computes steps 2 and 3 
    multilabel   logistic: for each of card["targets"], the probability of card["classes"][its name][1]
    multiclass   softmax: exp(z) / sum(exp(z)), the probabilities of card["classes"]
    With f = threshold there are labels only: the second class where z > 0, else the first; for multiclass the class
-   with the largest z.
+   with the largest z. What an ensemble averages then is (1 + z / (1 + |z|)) / 2 in place of the probability.
 
 card["example"] holds one row and its answer to check against.
 """

@@ -1,4 +1,4 @@
-"""How much memory a lane needs and how much the device has. No placement."""
+"""How much memory a lane and the rows that it sees need and how much the device has. No placement."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from pathlib import Path
 
 import torch
 
-from models.batches import VALIDATION_ROWS
+from models.batches import VALIDATION_ROWS, rows_at_once
 from models.dropout import steps_per_chunk
-from models.hyper import Hyperparameters
+from models.hyper import Hyperparameters, LaneHyperparameters
+from models.hyper_evolution import NeuroevolutionHyperparameters
+from models.lanes import ViewShape
 from models.layout import BATCH_MULTIPLE, Layout, round_up, round_up_width
 
 ROWS_PER_LANE = 10  # parameters, gradients, two moments, best; three copies to undo an epoch; scratch of two kinds
@@ -19,8 +21,34 @@ class OutOfDeviceMemory(MemoryError):
     """A lane or a group of lanes needs more memory than the device has left."""
 
 
-def bytes_needed(hyper: Hyperparameters, layout: Layout, n_rows: tuple[int, int], itemsize: int) -> int:
+def bytes_needed(hyper: LaneHyperparameters, layout: Layout, n_rows: tuple[int, int], itemsize: int) -> int:
     """Estimate the bytes that one lane takes while it trains, from above; n_rows are for training and validation."""
+    if isinstance(hyper, Hyperparameters):
+        return _bytes_of_gradients(hyper, layout, n_rows, itemsize)
+    if isinstance(hyper, NeuroevolutionHyperparameters):
+        return _bytes_of_population(hyper, layout, n_rows, itemsize)
+    raise TypeError(f"no lane is trained by {type(hyper).__name__}")
+
+
+def _bytes_of_population(
+    hyper: NeuroevolutionHyperparameters, layout: Layout, n_rows: tuple[int, int], itemsize: int
+) -> int:
+    """Networks bred, padded and on the device; what lies between their layers, a loss's buffers; the fittest alone."""
+    n_networks = hyper.population_size
+    passing = sum(layout.padded) + 10 * layout.padded[-1]
+    if layout.norm_size:
+        passing += 3 * max(layout.padded[1:-1])
+    if layout.embedding:
+        passing += round_up_width(layout.embedding.n_inputs)
+    at_once = n_networks * rows_at_once(n_networks, hyper.n_scored(n_rows[0])) * passing
+    alone = VALIDATION_ROWS * passing + round_up(n_rows[1], VALIDATION_ROWS) * layout.padded[-1]
+    matrices = round_up_width(layout.embedding.n_inputs) * layout.padded[0] if layout.embedding else 0
+    networks = n_networks * (4 * 4 * layout.size + itemsize * (layout.size + matrices))
+    metrics = 5 * 8 * n_rows[1] * max(2, layout.widths[-1])
+    return networks + itemsize * (at_once + alone) + metrics
+
+
+def _bytes_of_gradients(hyper: Hyperparameters, layout: Layout, n_rows: tuple[int, int], itemsize: int) -> int:
     hidden = layout.padded[1:-1]
     batch_rows = round_up(min(hyper.batch_size, n_rows[0]), BATCH_MULTIPLE)
     activations = batch_rows * (2 * sum(hidden) + 2 * max(hidden, default=0) + 10 * layout.padded[-1])
@@ -35,6 +63,27 @@ def bytes_needed(hyper: Hyperparameters, layout: Layout, n_rows: tuple[int, int]
     metrics = 5 * 8 * n_rows[1] * max(2, layout.widths[-1])  # in float64, whatever the pack computes in
     rows = ROWS_PER_LANE * (layout.size + layout.running_size)
     return itemsize * (rows + activations + masks + validation) + metrics
+
+
+def bytes_of_rows(hyper: LaneHyperparameters, shape: ViewShape, itemsize: int) -> int:
+    """Estimate the bytes that the rows of a view take on the device, from above: all of them, one epoch's batches of
+    those that train, and the truth that judges the others."""
+    n_read, batch_size = _batches_of_epoch(hyper, shape.n_train)
+    n_batched = -(-n_read // batch_size) * round_up(batch_size, BATCH_MULTIPLE)
+    n_inputs, n_outputs = round_up_width(shape.n_inputs), round_up_width(shape.n_outputs)
+    training = (shape.n_train + 1 + n_batched) * (n_inputs + n_outputs) + n_batched * n_outputs
+    judged = round_up(shape.n_valid, VALIDATION_ROWS) * n_inputs
+    return itemsize * (training + judged) + 8 * shape.n_valid * shape.n_outputs
+
+
+def _batches_of_epoch(hyper: LaneHyperparameters, n_train: int) -> tuple[int, int]:
+    """Count the rows that an epoch reads and those of one batch."""
+    if isinstance(hyper, Hyperparameters):
+        return n_train, min(hyper.batch_size, n_train)
+    if isinstance(hyper, NeuroevolutionHyperparameters):
+        n_scored = hyper.n_scored(n_train)
+        return n_scored, rows_at_once(hyper.population_size, n_scored)
+    raise TypeError(f"no lane is trained by {type(hyper).__name__}")
 
 
 def bytes_available(device: torch.device) -> int:

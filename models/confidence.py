@@ -32,9 +32,10 @@ WORK = 150_000_000
 class Confidence:
     """What is known of the score of the winner, the first of M rivals, on N validation rows.
 
-    `interval` holds for this network on rows like these, as if it had been the only one; of folds, for networks that
-    are trained like it. `corrected` is what one chosen like this one scores on rows that did not choose it; `bias` =
-    corrected - score. None where rows or rivals are too few to tell. It comes from `resamples` or from `folds`.
+    `interval` holds for this network on rows like these, as if it had been the only one; of several with other seeds,
+    for the mean of their scores; of folds, for networks that are trained like it. `corrected` is what one chosen like
+    this one scores on rows that did not choose it; `bias` = corrected - score. None where rows or rivals are too few to
+    tell. It comes from `resamples` or from `folds`.
     """
 
     metric: str
@@ -60,13 +61,15 @@ def judge_winner(rivals: Rivals, seed: int, level: float = 0.95) -> Confidence:
     In each resample of the rows with replacement, the rival that is best on the rows drawn is scored on the rows left
     out. The mean of these scores is the corrected score, their percentiles its interval: a cautious one, since only
     about 37 % of the rows are left out. The percentiles of the first rival's score on the rows drawn are the interval
-    of its own score. A function of its arguments.
+    of its own score. Parts are networks with other seeds: all of them predict the same rows, of which each resample
+    draws the same for all, and the mean of their scores counts. A function of its arguments.
 
+    Raises: ValueError for parts of unequal rows: those of folds are judged by `judge_winner_of_folds`.
     Sources: Efron, Tibshirani (1993), An Introduction to the Bootstrap, chapter 13 (percentile interval); Tsamardinos,
     Greasidou, Borboudakis (2018), Bootstrapping the out-of-sample predictions, algorithm 2 (BBC-CV).
     """
-    n_rivals, n_rows = rivals.predictions.shape[:2]
-    score = evaluate(rivals.metric, rivals.truth, rivals.predictions[0])
+    n_rivals, n_rows = len(rivals.predictions), _count_rows(rivals)
+    score = rivals.score(rivals.predictions[0])
     n_resamples = count_resamples(rivals)
     inside, outside = _resample(rivals, n_resamples, seed)
     corrected = _mean(outside) if n_rivals > 1 else None
@@ -160,12 +163,20 @@ def bias_of_folds(scores: Floats, maximize: bool) -> float:
     return float(np.mean(scores[best] - tops))
 
 
+def _count_rows(rivals: Rivals) -> int:
+    """Count the rows that every part has."""
+    first, *others = (rivals.truth[part] for part in rivals.parts)
+    if not all(np.array_equal(first, other) for other in others):
+        raise ValueError(f"networks of other seeds predict the same rows, the parts have {rivals.sizes} different ones")
+    return len(first)
+
+
 def _resample(rivals: Rivals, n_resamples: int, seed: int) -> tuple[Floats, Floats]:
     """Score resamples: the first rival on the rows drawn, and the best there on the rows left out; NaN where none is.
 
     Shapes: both [resamples].
     """
-    n_rows = rivals.predictions.shape[1]
+    n_rows = _count_rows(rivals)
     rng = np.random.default_rng(seed)
     score = _scorer(rivals)
     inside, outside = np.full(n_resamples, np.nan), np.full(n_resamples, np.nan)
@@ -186,12 +197,13 @@ Scorer = Callable[[NDArray[Any], slice], Floats]
 
 
 def _scorer(rivals: Rivals) -> Scorer:
-    of_rows = ROW_SCORES.get(rivals.metric)
+    of_rows, truth = ROW_SCORES.get(rivals.metric), rivals.truth[rivals.parts[0]]
+    by_seed = [[one[part] for part in rivals.parts] for one in rivals.predictions]
     if of_rows is None:
         return lambda rows, who: np.array(
-            [evaluate(rivals.metric, rivals.truth[rows], one[rows]) for one in rivals.predictions[who]]
+            [np.mean([evaluate(rivals.metric, truth[rows], one[rows]) for one in seeds]) for seeds in by_seed[who]]
         )
-    table = np.array([of_rows(rivals.truth, one) for one in rivals.predictions]).T.copy()
+    table = np.mean([[of_rows(truth, one) for one in seeds] for seeds in by_seed], axis=1).T.copy()
     return lambda rows, who: table[rows, who].mean(axis=0)
 
 

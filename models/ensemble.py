@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,17 +20,32 @@ Floats = NDArray[np.float64]
 class Rivals:
     """Predictions of M networks, best first, beside the truth, and how they are scored.
 
+    Where rivals are several networks each, such as one for each fold, rows are those of all of these parts, one part
+    behind the other; scores are means over the parts.
+
     Shapes: predictions [M, N, C]: probabilities, or values in raw units. truth: class indices [N], or values [N, C].
+    sizes: rows of each part, N together; without them there is one part.
     """
 
     predictions: Floats
     truth: NDArray[Any]
     metric: str
     maximize: bool
+    sizes: tuple[int, ...] = ()
+
+    @property
+    def parts(self) -> list[slice]:
+        """The rows of each part."""
+        ends = list(itertools.accumulate(self.sizes or (self.predictions.shape[1],)))
+        return [slice(start, end) for start, end in zip([0, *ends], ends, strict=False)]
+
+    def score(self, predicted: Floats) -> float:
+        """Score predictions [N, C]."""
+        return sum(evaluate(self.metric, self.truth[part], predicted[part]) for part in self.parts) / len(self.parts)
 
     def loss(self, predicted: Floats) -> float:
         """Score predictions [N, C]; less is better, and a score that is not finite is the worst."""
-        score = evaluate(self.metric, self.truth, predicted)
+        score = self.score(predicted)
         if not math.isfinite(score):
             return math.inf
         return -score if self.maximize else score

@@ -119,6 +119,22 @@ class CategoricalFeature(BaseModel):
 Feature = NumericFeature | DateFeature | CategoricalFeature
 
 
+def varying_number(feature: Feature) -> NumberEncoding | None:
+    """Return the number that is the first input of a feature; None where there is none, or it was constant."""
+    if isinstance(feature, CategoricalFeature):
+        return None
+    number = feature.trend if isinstance(feature, DateFeature) else feature
+    return number if number.scale else None
+
+
+def with_frequencies(feature: Feature, frequencies: tuple[float, ...]) -> Feature:
+    """Give the number of a feature frequencies."""
+    if isinstance(feature, DateFeature):
+        trend = feature.trend.model_copy(update={"frequencies": frequencies})
+        return feature.model_copy(update={"trend": trend})
+    return feature.model_copy(update={"frequencies": frequencies})
+
+
 def plain_cells(cells: Cells) -> Column:
     """Take cells of numbers or dates.
 

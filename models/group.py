@@ -14,10 +14,9 @@ from models.bench import Bench
 from models.dropout import DropoutMasks
 from models.layout import BATCH_MULTIPLE, LANE_MULTIPLE, RUNNING, round_up
 from models.lineup import activation_runs, has_dropout, live_units, loss_runs, optimizer_runs
-from models.live_lane import BEST_OF, PARAMETERS, Lane
+from models.live_lane import BEST_OF, PARAMETERS, GradientLane, Lane
 from models.losses import RunLoss
 from models.mlp import PackedMLP, TrainedMLP
-from models.ops import OPS
 from models.optim import FIRST, RULES, SECOND, Optimizer, OptimizerRows
 from models.packed_norms import NormRows
 
@@ -29,7 +28,7 @@ class Group:
     the hyperparameters of the last lane.
     """
 
-    def __init__(self, lanes: Sequence[Lane], bench: Bench) -> None:
+    def __init__(self, lanes: Sequence[GradientLane], bench: Bench) -> None:
         n_spare = round_up(len(lanes), LANE_MULTIPLE) - len(lanes)
         self.lanes, self.bench = list(lanes), bench
         self._places = self.lanes + self.lanes[-1:] * n_spare
@@ -130,16 +129,13 @@ class Group:
             yield share
 
     def _score(self) -> NDArray[np.float64]:
-        size = self._judged.batch_rows
-        for chunk, x in enumerate(self.bench.rows.x_valid):
-            self._answers[:, chunk * size : (chunk + 1) * size].copy_(self._judged.infer(x))
-        if (name := self.lanes[0].hyper.output_activation) != "none":
-            OPS[name].apply(self._answers)
+        self._judged.answer(self.bench.rows.x_valid, self.lanes[0].hyper.output_activation, self._answers)
         return self.bench.judge.score(self._answers[: len(self.lanes)])
 
     def keep_best(self, lanes: Sequence[Lane]) -> None:
         """Remember the weights of these lanes as their best."""
-        index = torch.tensor([self.lanes.index(lane) for lane in lanes], device=self._gradients.device)
+        places = [place for place, lane in enumerate(self.lanes) if lane in lanes]
+        index = torch.tensor(places, device=self._gradients.device)
         for best, now in BEST_OF.items():
             if best in self.buffers:
                 self.buffers[best].index_copy_(0, index, self.buffers[now].index_select(0, index))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -112,22 +112,15 @@ class NetworkHyperparameters(BaseModel):
         " 0 and variance 1 over the rows of a step, layer each row over its units; then a trained scale and shift.",
         json_schema_extra=facts(mutable=False, needs={"hidden_layers": {"ge": 1}}),
     )
-    dropout: float = Field(
-        default=0.0,
-        ge=0,
-        lt=1,
-        description="Share of hidden units silenced at each training step.",
-        json_schema_extra=facts(mutable=True),
-    )
 
 
-class Hyperparameters(TableHyperparameters, TrainingHyperparameters, NetworkHyperparameters):
-    """One network and how it is trained. All fields may differ between the lanes of a pack."""
+class LaneHyperparameters(TableHyperparameters, NetworkHyperparameters):
+    """What all lanes have, however they are trained: a network, and what it is shown of its table."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     @model_validator(mode="after")
-    def _fits_together(self) -> Hyperparameters:
+    def _fits_together(self) -> Self:
         if problem := shape_problem(self.shape, self.units):
             raise ValueError(problem)
         return self
@@ -145,8 +138,12 @@ class Hyperparameters(TableHyperparameters, TrainingHyperparameters, NetworkHype
         return tuple(getattr(self, name) for name in _ENCODING)
 
 
+class Hyperparameters(TrainingHyperparameters, LaneHyperparameters):
+    """One network and how it is trained by gradients. All fields may differ between the lanes of a pack."""
+
+
 def _encodes(extra: Any) -> bool:
     return isinstance(extra, dict) and bool(extra["encodes"])
 
 
-_ENCODING = [name for name, field in Hyperparameters.model_fields.items() if _encodes(field.json_schema_extra)]
+_ENCODING = [name for name, field in LaneHyperparameters.model_fields.items() if _encodes(field.json_schema_extra)]

@@ -1,4 +1,4 @@
-"""The hyperparameters of what a network is shown of its table; all of them encode."""
+"""The hyperparameters of what a network is shown of its table; all of them encode but those of weights."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class TableHyperparameters(BaseModel):
     numeric_embedding: EmbeddingName = Field(
         default="none",
         description="Whether a scaled number becomes several inputs: how much of each bin lies below it"
-        " (piecewise_linear), or sines and cosines of it (periodic).",
+        " (piecewise_linear), or sines and cosines of it by learned frequencies (periodic).",
         json_schema_extra=facts(mutable=False, encodes=True),
     )
     embedding_bins: int = Field(
@@ -55,15 +55,15 @@ class TableHyperparameters(BaseModel):
         default=8,
         ge=1,
         le=256,
-        description="Frequencies of periodic, each with a sine and a cosine.",
+        description="Learned frequencies of periodic for each column, each with a sine and a cosine.",
         json_schema_extra=facts(mutable=False, needs={"numeric_embedding": {"in": ["periodic"]}}, encodes=True),
     )
     frequency_scale: float = Field(
         default=0.2,
         gt=0,
         le=100,
-        description="Standard deviation of the frequencies of periodic, in turns per unit of the scaled number.",
-        json_schema_extra=facts(mutable=False, needs={"numeric_embedding": {"in": ["periodic"]}}, encodes=True),
+        description="Standard deviation of the first frequencies of periodic, in turns per unit of the scaled number.",
+        json_schema_extra=facts(mutable=False, needs={"numeric_embedding": {"in": ["periodic"]}}),
     )
     categorical_encoding: Literal["one_hot", "embedding"] = Field(
         default="one_hot",

@@ -1,4 +1,4 @@
-"""The hyperparameters of training: optimizer, regularisation, course of the learning rate, batches."""
+"""The hyperparameters of training by gradients: optimizer, regularisation, course of the learning rate, batches."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ADAMS = ["adam", "adamw", "nadam"]
 
 
 class TrainingHyperparameters(BaseModel):
-    """How a network is trained."""
+    """How a network is trained by gradients."""
 
     optimizer: OptimizerName = Field(
         default="adam", description="How a gradient becomes a step.", json_schema_extra=facts(mutable=False)
@@ -121,6 +121,13 @@ class TrainingHyperparameters(BaseModel):
         description="Batch size that learning_rate is meant for; the rate grows in proportion to the batch. 0 takes"
         " learning_rate as it is.",
         json_schema_extra=facts(mutable=False),
+    )
+    dropout: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="Share of hidden units silenced at each training step.",
+        json_schema_extra=facts(mutable=True),
     )
 
     def rate(self, batch_size: int) -> float:

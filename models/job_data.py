@@ -6,22 +6,24 @@ way to encode that no lane has asked for costs nothing. No file formats, no netw
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.embedding import choose_embedding
 from models.features import Cells
-from models.hyper import Hyperparameters, OutputActivationName
-from models.lanes import PackData, Task
+from models.hyper import LaneHyperparameters, OutputActivationName
+from models.lanes import PackData, Task, ViewShape
 from models.numbers import standard_units
 from models.preprocess import Preprocessor, Target, fit_preprocessor
 
+T = TypeVar("T")
 Rows = NDArray[np.int64]
-VIEWS_KEPT = 4
+VIEWS_KEPT, ENCODERS_KEPT = 4, 16
+"""Views are as large as the table, what is fitted to make them is smaller."""
 NO_ROWS: Rows = np.zeros(0, np.int64)
 
 
@@ -66,44 +68,52 @@ class JobData:
     labels: NDArray[np.float64] | NDArray[np.int64]
     n_outputs: int
     folds: list[Fold]
-    _kept: dict[Hashable, tuple[Encoder, PackData]] = field(default_factory=dict, init=False, repr=False)
+    _encoders: dict[Hashable, Encoder] = field(default_factory=dict, init=False, repr=False)
+    _views: dict[Hashable, PackData] = field(default_factory=dict, init=False, repr=False)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_kept": {}}
+        return {**self.__dict__, "_encoders": {}, "_views": {}}
 
-    def view_key(self, hyper: Hyperparameters, fold: int) -> Hashable:
+    def view_key(self, hyper: LaneHyperparameters, fold: int) -> Hashable:
         """See `Views`."""
         return fold, *hyper.encoding
 
-    def view(self, hyper: Hyperparameters, fold: int) -> PackData:
+    def view(self, hyper: LaneHyperparameters, fold: int) -> PackData:
         """See `Views`.
 
         Raises: FeatureError, EncodingError, NoFeatureError, TargetError.
         """
-        return self._encoded(hyper, fold)[1]
 
-    def encoder(self, hyper: Hyperparameters, fold: int) -> Encoder:
+        def encode() -> PackData:
+            encoder = self.encoder(hyper, fold)
+            data = self._encode(encoder, self.folds[fold], hyper)
+            return replace(data, embedding=choose_embedding(encoder.preprocessor, hyper))
+
+        return _recall(self._views, self.view_key(hyper, fold), encode, VIEWS_KEPT)
+
+    def shape(self, hyper: LaneHyperparameters, fold: int) -> ViewShape:
+        """See `Views`.
+
+        Raises: FeatureError, EncodingError, NoFeatureError, TargetError.
+        """
+        train, valid, stop = map(len, self.folds[fold])
+        preprocessor = self.encoder(hyper, fold).preprocessor
+        embedding = choose_embedding(preprocessor, hyper)
+        return ViewShape(train, valid + stop, preprocessor.n_inputs, self.n_outputs, embedding)
+
+    def encoder(self, hyper: LaneHyperparameters, fold: int) -> Encoder:
         """Fit on the training rows of a fold, as the hyperparameters ask.
 
         Raises: FeatureError, EncodingError, NoFeatureError, TargetError.
         """
-        return self._encoded(hyper, fold)[0]
+        key = self.view_key(hyper, fold)
+        return _recall(self._encoders, key, lambda: self._fit(self.folds[fold], hyper), ENCODERS_KEPT)
 
     def part(self, rows: Rows) -> dict[str, Cells]:
         """Pick rows, as read."""
         return {name: column[rows] for name, column in self.columns.items()}
 
-    def _encoded(self, hyper: Hyperparameters, fold: int) -> tuple[Encoder, PackData]:
-        key = self.view_key(hyper, fold)
-        if key not in self._kept:
-            encoder = self._fit(self.folds[fold], hyper)
-            while len(self._kept) >= VIEWS_KEPT:
-                del self._kept[next(iter(self._kept))]
-            data = self._encode(encoder, self.folds[fold], hyper)
-            self._kept[key] = encoder, replace(data, embedding=choose_embedding(encoder.preprocessor, hyper))
-        return self._kept[key]
-
-    def _fit(self, fold: Fold, hyper: Hyperparameters) -> Encoder:
+    def _fit(self, fold: Fold, hyper: LaneHyperparameters) -> Encoder:
         fit = fit_preprocessor(self.part(fold.train), self.kinds, hyper)
         if not fit.preprocessor.features:
             raise NoFeatureError("no feature is left: every column is a target, excluded or without values")
@@ -115,7 +125,7 @@ class JobData:
         columns = self.labels[fold.train].astype(np.float64).T
         return [fit_target(name, values, activation) for name, values in zip(self.target_names, columns, strict=True)]
 
-    def _encode(self, encoder: Encoder, fold: Fold, hyper: Hyperparameters) -> PackData:
+    def _encode(self, encoder: Encoder, fold: Fold, hyper: LaneHyperparameters) -> PackData:
         mean = np.array([target.mean for target in encoder.targets])
         scale = np.array([target.scale for target in encoder.targets])
         values: Any = self.labels
@@ -128,6 +138,16 @@ class JobData:
         if self.task != "regression" and hyper.class_weight == "balanced":
             weights = balanced_weights(values[fold.train])
         return PackData(self.task, self.n_outputs, *parts, mean, scale, weights=weights, stopping=stopping)
+
+
+def _recall(kept: dict[Hashable, T], key: Hashable, make: Callable[[], T], most: int) -> T:
+    """Give what was made before, or make it and forget what was made first of `most`."""
+    if key not in kept:
+        made = make()
+        while len(kept) >= most:
+            del kept[next(iter(kept))]
+        kept[key] = made
+    return kept[key]
 
 
 def balanced_weights(labels: NDArray[np.int64]) -> NDArray[np.float32]:

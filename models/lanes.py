@@ -11,25 +11,43 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.embedding import Embedding
-from models.hyper import Hyperparameters
+from models.hyper import LaneHyperparameters
 
 Task = Literal["regression", "binary", "multiclass", "multilabel"]
 Classes = list[Any] | dict[str, list[Any]]
 """The classes of a target, or of each of several by its name: JSON values in the order of their indices."""
-Outcome = Literal["diverged", "patience", "failed"]
+Outcome = Literal["diverged", "patience", "failed", "final"]
 Layers = list[tuple[NDArray[np.float32], ...]]
 """Weight [I, O] and bias [O] of every layer, with layer normalisation scale [O] and shift [O] of hidden ones, unpadded,
-in order. Batch normalisation is part of weight and bias."""
+in order. Batch normalisation is part of weight and bias. With a periodic embedding its frequencies [F] stand alone in
+front."""
+
+
+class ViewShape(NamedTuple):
+    """Rows that train and rows that are judged, the stopping rows among them; widths of a network's two ends, and what
+    of its inputs it embeds."""
+
+    n_train: int
+    n_valid: int
+    n_inputs: int
+    n_outputs: int
+    embedding: Embedding | None = None
 
 
 class Views(Protocol):
     """The data of a job as lanes see them: one `PackData` for each fold and each way to encode."""
 
-    def view_key(self, hyper: Hyperparameters, fold: int) -> Hashable:
+    def view_key(self, hyper: LaneHyperparameters, fold: int) -> Hashable:
         """Lanes with the same key see the same rows."""
 
-    def view(self, hyper: Hyperparameters, fold: int) -> PackData:
+    def view(self, hyper: LaneHyperparameters, fold: int) -> PackData:
         """Encode the rows of a fold.
+
+        Raises: ValueError where they cannot be encoded as the hyperparameters ask.
+        """
+
+    def shape(self, hyper: LaneHyperparameters, fold: int) -> ViewShape:
+        """Measure a view without encoding its rows.
 
         Raises: ValueError where they cannot be encoded as the hyperparameters ask.
         """
@@ -58,13 +76,18 @@ class PackData:
     stopping: tuple[NDArray[np.float32], NDArray[np.float32] | NDArray[np.int64]] | None = None
     """x and y of the rows that decide the best epoch in place of the validation rows."""
 
-    def view_key(self, hyper: Hyperparameters, fold: int) -> Hashable:
+    def view_key(self, hyper: LaneHyperparameters, fold: int) -> Hashable:
         """See `Views`. The rows are the same whatever is asked for, but not what outputs stand for."""
         return hyper.encoding
 
-    def view(self, hyper: Hyperparameters, fold: int) -> PackData:
+    def view(self, hyper: LaneHyperparameters, fold: int) -> PackData:
         """See `Views`."""
         return self
+
+    def shape(self, hyper: LaneHyperparameters, fold: int) -> ViewShape:
+        """See `Views`."""
+        n_valid = len(self.x_valid) + (len(self.stopping[0]) if self.stopping else 0)
+        return ViewShape(len(self.x_train), n_valid, self.x_train.shape[1], self.n_outputs, self.embedding)
 
 
 class Watch(NamedTuple):
@@ -89,8 +112,10 @@ class Watch(NamedTuple):
 class PackSettings:
     """What all lanes of a job share besides the data. `metrics` are validation metrics by scikit-learn's scorer
     names without neg_, in raw units; `metrics[0]` is the objective, `maximize` its direction. Where there is a
-    `stopping_metric`, it is computed on the stopping rows and reported behind the others. `patience` counts epochs
-    without an improvement of what is watched, which is the objective where nothing else is said; None never stops."""
+    `stopping_metric`, it is computed on the stopping rows and reported behind the others; before it stand the `facts`
+    of the network (`models.scores.FACTS`) that are asked for. `patience` counts epochs
+    without an improvement of what is watched, which is the objective where nothing else is said; None never stops.
+    Where a pack does not decide which epochs are best, somebody else does, by `Pack.keep_best`."""
 
     seed: int
     metrics: tuple[str, ...]
@@ -98,6 +123,8 @@ class PackSettings:
     patience: int | None = None
     watch: Watch | None = None
     stopping_metric: str | None = None
+    decides_best: bool = True
+    facts: tuple[str, ...] = ()
 
     @property
     def watched(self) -> Watch:
@@ -107,7 +134,8 @@ class PackSettings:
     @property
     def computed(self) -> tuple[str, ...]:
         """The metrics behind the values of a report, in order."""
-        return self.metrics if self.stopping_metric is None else (*self.metrics, self.stopping_metric)
+        last = () if self.stopping_metric is None else (self.stopping_metric,)
+        return *self.metrics, *self.facts, *last
 
 
 @dataclass(frozen=True)
@@ -130,10 +158,12 @@ class LaneStart:
     survives an exploit.
     A live lane that is started again keeps its best weights; a new one has `best`, which it brings along if it moves.
     `fold` says which rows it trains on. A lane that repeats epochs is `patient`: it never ends by patience.
+    With an `ancestor`, `state` is that of a network with these hyperparameters, whose weights the lane inherits: it
+    begins at age 0, in its own shape.
     """
 
     lane: int
-    hyper: Hyperparameters
+    hyper: LaneHyperparameters
     seed: int
     state: LaneState | None = None
     sequence: int = 0
@@ -142,6 +172,12 @@ class LaneStart:
     best: Layers | None = None
     fold: int = 0
     patient: bool = False
+    ancestor: LaneHyperparameters | None = None
+
+    @property
+    def epoch(self) -> int:
+        """The age of the weights that the lane begins with."""
+        return 0 if self.state is None or self.ancestor is not None else self.state.epoch
 
 
 @dataclass(frozen=True)
@@ -158,7 +194,9 @@ class LaneError:
 class LaneReport:
     """One epoch of one lane. `values` follow PackSettings.metrics, then that of the stopping rows. `outcome` is set on
     the last report of a lane that ended by itself: `diverged` (values may be NaN), `patience`, `failed` (values are
-    NaN, `error` says why). Where a trial has several lanes, values are means and `parts` holds those of each."""
+    NaN, `error` says why), `final` (whoever trains it outside says that it is done). An `error` without an outcome: it
+    failed outside and is tried again; the report has the epoch of the one before and no values. Where a trial has
+    several lanes, values are means and `parts` holds those of each."""
 
     lane: int
     sequence: int
@@ -168,3 +206,8 @@ class LaneReport:
     outcome: Outcome | None = None
     error: LaneError | None = None
     parts: tuple[tuple[float, ...], ...] = ()
+
+    @property
+    def is_retried(self) -> bool:
+        """It failed, and is tried again."""
+        return self.error is not None and self.outcome is None

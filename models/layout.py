@@ -1,9 +1,9 @@
 """Where the numbers of one lane lie in its flat row, padded widths included. No training, no device.
 
 Row of a lane: weight [I, O] then bias [O] of every layer, then with normalisation scale [O] and shift [O] of every
-hidden layer, all widths padded to WIDTH_MULTIPLE; then learned embeddings. The padding is exactly zero and stays so.
-It is there for the bits: see docs/decisions/0002-padding.md. Batch normalisation has a second row: running mean [O]
-and variance [O] of every hidden layer.
+hidden layer, all widths padded to WIDTH_MULTIPLE; then the learned numbers of an embedding. The padding is exactly
+zero and stays so. It is there for the bits: see docs/decisions/0002-padding.md. Batch normalisation has a second row:
+running mean [O] and variance [O] of every hidden layer.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.embedding import Embedding
-from models.hyper import Hyperparameters
-from models.lanes import Layers
+from models.hyper import LaneHyperparameters
+from models.lanes import Layers, ViewShape
 from models.normalisation import NormalisationName, fold
 from models.ops import OPS
 
@@ -60,7 +60,14 @@ class Layout:
     normalisation: NormalisationName = "none"
 
     @classmethod
-    def of(cls, hyper: Hyperparameters, n_inputs: int, n_outputs: int, embedding: Embedding | None = None) -> Layout:
+    def of_view(cls, hyper: LaneHyperparameters, shape: ViewShape) -> Layout:
+        """Lay out a network for the rows of a view."""
+        return cls.of(hyper, shape.n_inputs, shape.n_outputs, shape.embedding)
+
+    @classmethod
+    def of(
+        cls, hyper: LaneHyperparameters, n_inputs: int, n_outputs: int, embedding: Embedding | None = None
+    ) -> Layout:
         """Derive the layout from hyperparameters and data shapes alone."""
         seen = embedding.width if embedding else n_inputs
         normalisation = hyper.normalisation if hyper.hidden_layers else "none"
@@ -96,6 +103,16 @@ class Layout:
         norms = 2 * sum(self.widths[1:-1]) if self.norm_size else 0
         n_learned = self.embedding.n_numbers if self.embedding else 0
         return sum(i * o + o for i, o in pairwise(self.widths)) + norms + n_learned
+
+    def exported(self) -> dict[str, float]:
+        """Count what the layers of a package hold; see `layers` and `models.scores.FACTS`."""
+        first, *rest = self.widths
+        if self.embedding:
+            first = self.embedding.n_folded
+        products = sum(i * o for i, o in pairwise((first, *rest)))
+        norms = 2 * sum(self.widths[1:-1]) if self.normalisation == "layer" else 0
+        n_frequencies = self.embedding.n_frequencies if self.embedding else 0
+        return {"n_parameters": float(products + sum(rest) + norms + n_frequencies), "multiply_adds": float(products)}
 
     @property
     def running_size(self) -> int:
@@ -134,7 +151,7 @@ class Layout:
             start += 2 * width
         return views
 
-    def _layer_blocks(self, row: Floats) -> list[Pair]:
+    def layer_blocks(self, row: Floats) -> list[Pair]:
         """Views of the unpadded weights and biases of a padded row."""
         blocks, start = [], 0
         for (i, o), (real_i, real_o) in zip(pairwise(self.padded), pairwise(self.widths), strict=True):
@@ -144,7 +161,7 @@ class Layout:
             start += i * o + o
         return blocks
 
-    def _norm_blocks(self, row: Floats) -> list[Pair]:
+    def norm_blocks(self, row: Floats) -> list[Pair]:
         """Views of what `norm_views` returns, unpadded, of one padded row."""
         views = self.norm_views(torch.from_numpy(row[None]))
         real = self.widths[1:-1]
@@ -153,8 +170,8 @@ class Layout:
     def _blocks(self, row: Floats, name: str) -> list[Floats]:
         """All unpadded parts of a padded row, in order."""
         if name == RUNNING:
-            return [part for pair in self._norm_blocks(row) for part in pair]
-        pairs = (*self._layer_blocks(row), *self._norm_blocks(row))
+            return [part for pair in self.norm_blocks(row) for part in pair]
+        pairs = (*self.layer_blocks(row), *self.norm_blocks(row))
         return [*(part for pair in pairs for part in pair), self.embedding_view(row)]
 
     def row_size(self, name: str) -> int:
@@ -181,23 +198,26 @@ class Layout:
         return np.concatenate([block.ravel() for block in self._blocks(row, name)])
 
     def layers(self, row: Floats, running: Floats | None = None) -> Layers:
-        """Return the unpadded layers that a padded row predicts with, copies in float32; an embedding joins the first.
+        """Return the unpadded layers that a padded row predicts with, copies in float32; tables of an embedding join
+        the first, its frequencies stand in front.
 
         Batch normalisation, by the row of running statistics, is part of their weights and biases then.
         """
-        layers: list[Sequence[Floats]] = list(self._layer_blocks(row))
+        layers: list[Sequence[Floats]] = list(self.layer_blocks(row))
         if self.embedding:
-            matrix = self.embedding.matrix(self.embedding_view(row).astype(np.float64))
-            layers[0] = matrix @ layers[0][0].astype(np.float64), layers[0][1]
-        for depth, norm in enumerate(self._norm_blocks(row)):
+            numbers = self.embedding_view(row).astype(np.float64)
+            layers[0] = self.embedding.fold(numbers, layers[0][0].astype(np.float64)), layers[0][1]
+        for depth, norm in enumerate(self.norm_blocks(row)):
             weight, bias = layers[depth]
             if running is not None:
-                layers[depth] = fold((weight, bias), norm, self._norm_blocks(running)[depth])
+                layers[depth] = fold((weight, bias), norm, self.norm_blocks(running)[depth])
             else:
                 layers[depth] = weight, bias, *norm
+        if self.embedding and self.embedding.waves:
+            layers.insert(0, (self.embedding_view(row)[self.embedding.n_tables :],))
         return [tuple(part.astype(np.float32) for part in layer) for layer in layers]
 
-    def draw(self, seed: int, hyper: Hyperparameters) -> Floats:
+    def draw(self, seed: int, hyper: LaneHyperparameters) -> Floats:
         """Draw a padded row with biases and shifts 0 and scales 1.
 
         `auto` is what the hidden activation asks for, and Glorot for the last layer.
@@ -206,31 +226,33 @@ class Layout:
         """
         generator = torch.Generator().manual_seed(seed & (2**63 - 1))
         row = np.zeros(self.size)
-        blocks = self._layer_blocks(row)
+        blocks = self.layer_blocks(row)
         for depth, (weight, _) in enumerate(blocks):
             liked = OPS[hyper.activation].initialisation if depth < len(blocks) - 1 else "glorot"
             kind = liked if hyper.initialisation == "auto" else hyper.initialisation
             weight[...] = _draw(kind, weight.shape, generator)
-        for scale, _ in self._norm_blocks(row):
+        for scale, _ in self.norm_blocks(row):
             scale[...] = 1
         if self.embedding:
-            self.embedding_view(row)[...] = self._draw_embedding(generator)
+            self.embedding_view(row)[...] = _draw_embedding(self.embedding, hyper.frequency_scale, generator)
         return row
 
     def first_running(self) -> Floats:
         """Return the padded row of a lane that has seen no batch: means 0, variances 1."""
         row = np.zeros(self.running_size)
-        for _, variance in self._norm_blocks(row):
+        for _, variance in self.norm_blocks(row):
             variance[...] = 1
         return row
 
-    def _draw_embedding(self, generator: torch.Generator) -> Floats:
-        """Source: Gorishniy et al. 2021, uniform between plus and minus 1 / sqrt(size)."""
-        blocks = self.embedding.blocks if self.embedding else ()
-        bounds = np.concatenate([np.full(n * size, 1 / math.sqrt(size)) for _, n, size in blocks])
-        drawn = torch.rand(len(bounds), generator=generator, dtype=torch.float64).numpy()
-        numbers: Floats = bounds * (2 * drawn - 1)
-        return numbers
+
+def _draw_embedding(embedding: Embedding, frequency_scale: float, generator: torch.Generator) -> Floats:
+    """Source: for tables Gorishniy et al. 2021, uniform between plus and minus 1 / sqrt(size); for frequencies
+    Gorishniy et al. 2022, normal."""
+    bounds = [np.full(n * size, 1 / math.sqrt(size)) for _, n, size in embedding.tables]
+    drawn = torch.rand(embedding.n_tables, generator=generator, dtype=torch.float64).numpy()
+    tables = np.concatenate([*bounds, np.zeros(0)]) * (2 * drawn - 1)
+    frequencies = torch.randn(embedding.n_frequencies, generator=generator, dtype=torch.float64).numpy()
+    return np.concatenate([tables, frequency_scale * frequencies])
 
 
 SPREAD = 0.05

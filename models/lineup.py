@@ -12,7 +12,7 @@ from torch import Tensor
 
 from models.hyper import Hyperparameters
 from models.lanes import Task
-from models.live_lane import Lane
+from models.live_lane import GradientLane, Lane
 from models.loss_table import run_key as loss_key
 from models.mlp import Run
 from models.ops import OPS
@@ -27,12 +27,12 @@ def has_dropout(hyper: Hyperparameters) -> bool:
     return hyper.dropout > 0 and hyper.hidden_layers > 0
 
 
-def sort_key(lane: Lane, task: Task) -> tuple[tuple[Any, ...], tuple[str, bool], tuple[str, bool], int]:
+def sort_key(lane: GradientLane, task: Task) -> tuple[tuple[Any, ...], tuple[str, bool], tuple[str, bool], int]:
     """Order by optimizer, then loss, then activation, then number."""
     return run_key(lane.hyper), loss_key(lane.hyper, task), _activation_key(lane.hyper), lane.number
 
 
-def optimizer_runs(lanes: Sequence[Lane]) -> list[slice]:
+def optimizer_runs(lanes: Sequence[GradientLane]) -> list[slice]:
     """Return the stretches of sorted lanes that share an optimizer."""
     return [rows for rows, _ in _stretches([run_key(lane.hyper) for lane in lanes])]
 
@@ -42,7 +42,7 @@ def loss_runs(lanes: Sequence[Lane], task: Task) -> list[slice]:
     return [rows for rows, _ in _stretches([loss_key(lane.hyper, task) for lane in lanes])]
 
 
-def activation_runs(lanes: Sequence[Lane], like: Tensor) -> list[Run]:
+def activation_runs(lanes: Sequence[GradientLane], like: Tensor) -> list[Run]:
     """Return the stretches of sorted lanes that share an activation and have dropout or have none."""
     runs, n_dropped = [], 0
     for rows, (name, drops) in _stretches([_activation_key(lane.hyper) for lane in lanes]):

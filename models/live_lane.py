@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.hyper import Hyperparameters
+from models.hyper import Hyperparameters, LaneHyperparameters
 from models.lanes import LaneError, LaneReport, LaneStart, LaneState, Layers, Outcome, Watch
 from models.layout import RUNNING, Layout
 from models.optim import RULES
@@ -32,7 +32,7 @@ class Lane:
     """
 
     number: int
-    hyper: Hyperparameters
+    hyper: LaneHyperparameters
     seed: int
     layout: Layout
     sequence: int
@@ -51,15 +51,26 @@ class Lane:
     patient: bool = False
 
     @property
+    def seen(self) -> Bench:
+        """The rows that it sees."""
+        if self.bench is None:
+            raise AssertionError(f"lane {self.number} could not be built and is never trained")
+        return self.bench
+
+    @property
     def state_names(self) -> tuple[str, ...]:
         """Rows that are its state: what a copy of it copies."""
-        running = (RUNNING,) if self.layout.running_size else ()
-        return (PARAMETERS, *RULES[self.hyper.optimizer].state, *running)
+        return (PARAMETERS, RUNNING) if self.layout.running_size else (PARAMETERS,)
 
     @property
     def best_names(self) -> tuple[str, ...]:
         """Rows that keep its best epoch."""
         return tuple(best for best, now in BEST_OF.items() if now in self.state_names)
+
+    def remember(self, start: LaneStart) -> None:
+        """Take over what a start says beside weights."""
+        self.fold, self.patient = start.fold, start.patient
+        self.best_value, self.n_since_best, self.earlier_best = start.best_value, start.n_since_best, start.best
 
     def note(self, values: Sequence[float], watch: Watch) -> bool:
         """Take in the values of one epoch; say whether it is the best so far."""
@@ -88,6 +99,12 @@ class Lane:
             return self.earlier_best
         return self.layout.layers(*(self.rows[name].cpu().numpy() for name in self.best_names))
 
+    def keep_best(self) -> None:
+        """Remember the present weights as the best; those of a lane that diverged or failed are worth nothing."""
+        self.has_best, self.earlier_best = self.outcome not in ("diverged", "failed"), None
+        for name in self.best_names if self.has_best else ():
+            self.rows[name].copy_(self.rows[BEST_OF[name]])
+
     def leave(self) -> LaneStart:
         """Give all that it takes to go on elsewhere as if it had never left."""
         memory = self.sequence, self.best_value, self.n_since_best, self.best_layers()
@@ -106,15 +123,28 @@ class Lane:
         return LaneReport(self.number, self.sequence, self.epoch, math.nan, values, "failed", error)
 
 
-def admit(start: LaneStart, layout: Layout, like: Tensor) -> Lane:
-    """Build a lane with fresh weights or with those of a state.
+@dataclass(eq=False)
+class GradientLane(Lane):
+    """A network that is trained by gradients."""
+
+    hyper: Hyperparameters
+
+    @property
+    def state_names(self) -> tuple[str, ...]:
+        """Adds what its optimizer remembers."""
+        parameters, *running = super().state_names
+        return (parameters, *RULES[self.hyper.optimizer].state, *running)
+
+
+def admit(start: LaneStart, hyper: Hyperparameters, layout: Layout, like: Tensor) -> GradientLane:
+    """Build a lane with fresh weights or with those of a state; `hyper` are those of the start.
 
     Raises: ValueError if the state does not fit the hyperparameters.
     """
-    lane = Lane(start.lane, start.hyper, start.seed, layout, start.sequence, fold=start.fold, patient=start.patient)
-    lane.best_value, lane.n_since_best, lane.earlier_best = start.best_value, start.n_since_best, start.best
+    lane = GradientLane(start.lane, hyper, start.seed, layout, start.sequence)
+    lane.remember(start)
     if start.state is None:
-        arrays = {PARAMETERS: layout.draw(start.seed, start.hyper), RUNNING: layout.first_running()}
+        arrays = fresh_rows(layout, start)
     else:
         lane.epoch, lane.n_steps = start.state.epoch, start.state.n_steps
         arrays = {name: layout.pack(array, name) for name, array in start.state.arrays.items()}
@@ -125,11 +155,16 @@ def admit(start: LaneStart, layout: Layout, like: Tensor) -> Lane:
     return lane
 
 
+def fresh_rows(layout: Layout, start: LaneStart) -> dict[str, np.ndarray]:
+    """Draw the padded rows of a network that begins anew."""
+    return {PARAMETERS: layout.draw(start.seed, start.hyper), RUNNING: layout.first_running()}
+
+
 def _row(array: np.ndarray | None, size: int, like: Tensor) -> Tensor:
     return like.new_zeros(size) if array is None else torch.from_numpy(array).to(like)
 
 
-def keep_best(lane: Lane, before: Lane) -> None:
+def hand_down_best(lane: Lane, before: Lane) -> None:
     """Let a lane that was started again keep the best weights it had."""
     if before.has_best and before.layout == lane.layout:
         lane.rows.update({name: before.rows[name].clone() for name in lane.best_names})

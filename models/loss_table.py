@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from models.hyper import Hyperparameters, LossName
+from models.hyper import LaneHyperparameters, LossName
 from models.lanes import Task
 
 Form = str
@@ -23,7 +23,7 @@ class Loss:
 
     about: str
     forms: dict[Task, Form]
-    coefficient: Callable[[Hyperparameters], float] = lambda _: 0.0
+    coefficient: Callable[[LaneHyperparameters], float] = lambda _: 0.0
     gives_probabilities: bool = True
 
 
@@ -72,7 +72,7 @@ def loss_name(name: LossName, task: Task) -> LossName:
     return "squared_error" if task == "regression" else "cross_entropy"
 
 
-def find_loss(hyper: Hyperparameters, task: Task) -> Loss:
+def find_loss(hyper: LaneHyperparameters, task: Task) -> Loss:
     """Find the loss of a lane, which is one for its task."""
     return LOSSES[loss_name(hyper.loss, task)]
 
@@ -87,7 +87,7 @@ def gives_probabilities(name: LossName) -> bool:
     return name == "auto" or LOSSES[name].gives_probabilities
 
 
-def run_key(hyper: Hyperparameters, task: Task) -> tuple[Form, bool]:
+def run_key(hyper: LaneHyperparameters, task: Task) -> tuple[Form, bool]:
     """Lanes whose loss one call may compute: what some of them do not do must not touch the others' bits."""
     loss = find_loss(hyper, task)
     return loss.forms[task], loss.coefficient(hyper) > 0
@@ -107,7 +107,7 @@ def contradiction(name: str, value: Any, task: Task) -> str | None:
     return None
 
 
-def check_fits(hyper: Hyperparameters, task: Task) -> None:
+def check_fits(hyper: LaneHyperparameters, task: Task) -> None:
     """Check what depends on the task.
 
     Raises: ValueError.

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from models.hyper import Hyperparameters
+from models.hyper import LaneHyperparameters
 from models.lanes import Task
 from models.loss_table import Form, find_loss
 from models.ops import OPS
@@ -174,7 +174,7 @@ FORMS: dict[Form, LossFunction] = {
 class RunLoss:
     """The loss of lanes that share a `loss_table.run_key`, output activation included, on their outputs [k, B, C]."""
 
-    def __init__(self, lanes: Sequence[Hyperparameters], task: Task, outputs: Tensor, n_outputs: int) -> None:
+    def __init__(self, lanes: Sequence[LaneHyperparameters], task: Task, outputs: Tensor, n_outputs: int) -> None:
         loss = find_loss(lanes[0], task)
         self._compute = FORMS[loss.forms[task]]
         self._buffers = LossBuffers(outputs, n_outputs, [loss.coefficient(hyper) for hyper in lanes])

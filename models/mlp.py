@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from models.dropout import DropoutMasks
-from models.ops import Op
+from models.ops import OPS, Op
 from models.packed_embedding import PackedEmbedding, TrainedEmbedding
 from models.packed_norms import Norm, NormRows, RealRows, TrainedNorm
 
@@ -105,6 +105,17 @@ class PackedMLP:
             for activation in activations:
                 activation.apply()
         return below
+
+    def answer(self, x: Tensor, output_activation: str, answers: Tensor) -> None:
+        """Fill `answers` with what the networks say of many rows.
+
+        Shapes: x [chunks, B, D], answers [K, chunks * B, C].
+        """
+        size = self.batch_rows
+        for chunk, rows in enumerate(x):
+            answers[:, chunk * size : (chunk + 1) * size].copy_(self.infer(rows))
+        if output_activation != "none":
+            OPS[output_activation].apply(answers)
 
 
 class TrainedLayer:

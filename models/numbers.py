@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
-from models.hyper import Hyperparameters
+from models.hyper_table import TableHyperparameters
 from models.normal import normal_quantile
 
 Floats = NDArray[np.float64]
@@ -22,12 +22,13 @@ MOST_QUANTILES, LEAST_QUANTILES = 100_000, 16
 """Those of all columns together, and what each has in any case: they stand in a model's card."""
 TOLERANCE = 1e-7
 """How near to the first or last quantile a value counts as it: `BOUNDS_THRESHOLD` of scikit-learn."""
-_DRAWS = 20_190_722
-"""Seed of the frequencies, the same for all jobs: lanes that encode alike share their rows."""
 
 
 class NumberEncoding(BaseModel):
-    """How one column of numbers is encoded: every number that it takes. Aliases are names of older packages."""
+    """How one column of numbers is encoded: every number that it takes. Aliases are names of older packages.
+
+    `frequencies` are learned: a network has them, and `write` leaves them to it.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -43,14 +44,14 @@ class NumberEncoding(BaseModel):
     @property
     def n_columns(self) -> int:
         """Count the columns that the numbers become."""
-        return max(len(self.edges) - 1, 2 * len(self.frequencies), 1)
+        return max(len(self.edges) - 1, 1)
 
     def scaled(self, values: Floats) -> Floats:
         """Fill and scale. Shapes: [N] -> [N]; NaN is missing."""
         if not self.scale:
             return np.zeros(len(values))
         filled = np.where(np.isnan(values), self.fill, values)
-        result: Floats = _spread(filled, self.quantiles) if self.quantiles else (filled - self.center) / self.scale
+        result: Floats = _to_normal(filled, self.quantiles) if self.quantiles else (filled - self.center) / self.scale
         if self.smooth:
             result = result / np.hypot(1, result / 3)
         return np.clip(result, -self.clip, self.clip) if self.clip else result
@@ -60,16 +61,19 @@ class NumberEncoding(BaseModel):
         scaled = self.scaled(values)
         if self.edges:
             _write_pieces(scaled, self.edges, out)
-        elif self.frequencies:
-            half = len(self.frequencies)
-            for place, frequency in enumerate(self.frequencies):
-                angle = 2 * math.pi * frequency * scaled
-                out[:, place], out[:, half + place] = np.sin(angle), np.cos(angle)
         else:
             out[:, 0] = scaled
 
+    def spread(self, scaled: Floats) -> Floats:
+        """Embed by the frequencies: all sines, then all cosines. Shapes: [N] -> [N, 2 * frequencies].
 
-def _spread(values: Floats, quantiles: tuple[float, ...]) -> Floats:
+        Source: Gorishniy et al. 2022, section 3.3.
+        """
+        angles = 2 * math.pi * scaled[:, None] * np.array(self.frequencies)
+        return np.concatenate([np.sin(angles), np.cos(angles)], axis=1)
+
+
+def _to_normal(values: Floats, quantiles: tuple[float, ...]) -> Floats:
     """Map to a normal distribution.
 
     Source: sklearn.preprocessing.QuantileTransformer(output_distribution="normal"): the middle of the shares of rows
@@ -95,8 +99,8 @@ def _write_pieces(values: Floats, edges: tuple[float, ...], out: NDArray[np.floa
         out[:, place] = np.clip((values - left) / (right - left), low, high)
 
 
-def fit_numbers(values: Floats, hyper: Hyperparameters, n_quantiles: int, place: int) -> NumberEncoding:
-    """Fit on the numbers of training rows, one of them at least not NaN. `place` is the column's, for its frequencies.
+def fit_numbers(values: Floats, hyper: TableHyperparameters, n_quantiles: int) -> NumberEncoding:
+    """Fit on the numbers of training rows, one of them at least not NaN.
 
     Raises: OverflowError for numbers too large to scale.
     """
@@ -110,12 +114,13 @@ def fit_numbers(values: Floats, hyper: Hyperparameters, n_quantiles: int, place:
     largest = float(np.finfo(np.float32).max)
     if not (np.isfinite([fill, encoding.center, encoding.scale]).all() and np.abs(ends).max() < largest):
         raise OverflowError("numbers too large to scale")
-    if hyper.numeric_embedding == "none" or not encoding.scale:
+    if hyper.numeric_embedding != "piecewise_linear" or not encoding.scale:
         return encoding
-    return encoding.model_copy(update=_fit_embedding(encoding.scaled(filled), hyper, place))
+    edges = np.unique(np.quantile(encoding.scaled(filled), np.linspace(0, 1, hyper.embedding_bins + 1)))
+    return encoding.model_copy(update={"edges": tuple(edges.tolist())})
 
 
-def _fit_scale(values: Floats, hyper: Hyperparameters, n_quantiles: int) -> dict[str, Any]:
+def _fit_scale(values: Floats, hyper: TableHyperparameters, n_quantiles: int) -> dict[str, Any]:
     kind = hyper.numeric_scaling
     if kind == "standard" or values.min() == values.max():
         center, scale = standard_units(values)
@@ -128,14 +133,6 @@ def _fit_scale(values: Floats, hyper: Hyperparameters, n_quantiles: int) -> dict
         return {"center": center, "scale": high - low or 1.0}
     half_range = float(values.max() - values.min()) / 2
     return {"center": center, "scale": high - low or half_range, "smooth": True}
-
-
-def _fit_embedding(scaled: Floats, hyper: Hyperparameters, place: int) -> dict[str, Any]:
-    if hyper.numeric_embedding == "piecewise_linear":
-        edges = np.unique(np.quantile(scaled, np.linspace(0, 1, hyper.embedding_bins + 1)))
-        return {"edges": tuple(edges.tolist())}
-    draws = np.random.default_rng([_DRAWS, place]).standard_normal(hyper.embedding_frequencies)
-    return {"frequencies": tuple((hyper.frequency_scale * draws).tolist())}
 
 
 def standard_units(values: Floats) -> tuple[float, float]:

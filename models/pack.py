@@ -1,41 +1,35 @@
 """Pack: many MLPs trained as one on one device. Lanes come, train, are saved, go. No Ray, no trials.
 
 A lane's numbers are a function of (data, settings.seed, its LaneStart, number of epochs), never of its neighbours, its
-place, or how calls cut the epochs: one MLP alone is a pack of one. The arithmetic is in `models.group`.
+place, or how calls cut the epochs: one MLP alone is a pack of one. The arithmetic is in `models.group`, `models.cpu`
+and `models.population`; `models.engines` chooses among them.
 """
 
 from __future__ import annotations
 
-import itertools
 import math
 import traceback
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 
 import numpy as np
 import torch
 
-from models.batches import Rows
-from models.bench import Bench, Trained
+from models.bench import Benches, Trained
 from models.capacity import bytes_available, bytes_needed, check_capacity
 from models.cpu import HAS_COMPILER
-from models.group import Group
-from models.hyper import Hyperparameters
+from models.engines import Engines
+from models.hyper import Hyperparameters, LaneHyperparameters
+from models.inherit import inherit
 from models.lanes import LaneError, LaneReport, LaneStart, LaneState, Layers, PackData, PackSettings, Task, Views
 from models.layout import Layout
-from models.lineup import sort_key
-from models.live_lane import Lane, admit, keep_best
+from models.live_lane import Lane, fresh_rows, hand_down_best
 from models.loss_table import check_fits, gives_probabilities
-from models.metrics import METRICS, Judge
+from models.metrics import METRICS
 from models.range_test import Floats, Sweep
 from models.scores import needs_probabilities
 from models.sweep import sweep_rates
-
-if HAS_COMPILER:
-    from models.cpu.engine import LANES_AT_ONCE, LaneByLane, Room, serves
-
-GroupKey = tuple[int, int, int, tuple[int, ...]]
-IDLE_BENCHES = 16
 
 
 class Pack:
@@ -50,11 +44,9 @@ class Pack:
         kernels: bool = HAS_COMPILER,
     ) -> None:
         self.settings, self._device = settings, torch.device(device)
-        self._data, self._like = data, torch.empty(0, device=self._device, dtype=dtype)
-        self._benches: dict[Hashable, Bench] = {}
-        self._numbers = itertools.count()
-        compiled = kernels and self._device.type == "cpu"
-        self._room = Room(self._like.numpy().dtype) if compiled else None
+        self._like = torch.empty(0, device=self._device, dtype=dtype)
+        self._benches = Benches(data, settings, self._like, self._benches_in_use)
+        self._engines = Engines(self._like, kernels)
         self._lanes: dict[int, Lane] = {}
         self._shortage: str | None = None
         self._of_probabilities = [needs_probabilities(name) for name in settings.computed]
@@ -66,33 +58,44 @@ class Pack:
             before = self._lanes.get(start.lane)
             if before is not None and before.rows:
                 available += self.bytes_needed(before.hyper, before.fold)  # it makes room for itself
-            lane, error = self._build(start, available)
-            if error is None:
-                available -= self.bytes_needed(start.hyper, start.fold)
+            lane, taken = self._build(start, available)
+            if isinstance(taken, LaneError):
+                reports.append(lane.fail(taken, len(self.settings.computed)))
             else:
-                reports.append(lane.fail(error, len(self.settings.computed)))
+                available -= taken
             if before is not None:
-                keep_best(lane, before)
+                hand_down_best(lane, before)
                 before.group = None
             self._lanes[start.lane] = lane
         return sorted(reports, key=_order)
 
-    def _build(self, start: LaneStart, available: int) -> tuple[Lane, LaneError | None]:
-        """Return the lane, or an empty one and the reason why it could not be built."""
+    def _build(self, start: LaneStart, available: int) -> tuple[Lane, int | LaneError]:
+        """Return the lane and the bytes that it and new rows take, or an empty one and why it could not be built."""
         layout = Layout(())
         try:
-            bench = self._bench(start.hyper, start.fold)
+            for_rows = self._benches.bytes_to_add(start.hyper, start.fold)
+            check_capacity(for_rows, available, "the table as this lane encodes it")
+            bench = self._benches.get(start.hyper, start.fold)
             check_fits(start.hyper, bench.rows.task)
             layout = self._layout(start.hyper, start.fold)
             needed = self.bytes_needed(start.hyper, start.fold)
-            check_capacity(needed, available, f"a network of widths {layout.widths}")
-            lane = admit(start, layout, self._like)
+            check_capacity(needed, available - for_rows, f"a network of widths {layout.widths}")
+            lane = self._engines.admit(self._take_over(start, layout), layout)
             lane.bench = bench
-            return lane, None
+            return lane, for_rows + needed
         except Exception as error:  # whatever is wrong with one lane, the others of this call must start
             lane = Lane(start.lane, start.hyper, start.seed, layout, start.sequence, fold=start.fold)
-            lane.epoch = start.state.epoch if start.state else 0
+            lane.epoch = start.epoch
             return lane, _lane_error(error)
+
+    def _take_over(self, start: LaneStart, layout: Layout) -> LaneStart:
+        """Put what a lane inherits in the place of its ancestor's state."""
+        if start.ancestor is None or start.state is None:
+            return start
+        before = Layout.of_view(start.ancestor, self._benches.shape(start.ancestor, start.fold))
+        same_inputs = start.ancestor.encoding == start.hyper.encoding
+        state = inherit(start.state, before, layout, fresh_rows(layout, start), same_inputs)
+        return replace(start, state=state, ancestor=None)
 
     def train(
         self, epochs: Mapping[int, int], turn: Callable[[], AbstractContextManager[None]] | None = None
@@ -105,7 +108,7 @@ class Pack:
         left = {self._lane(number): n for number, n in epochs.items()}
         reports: list[LaneReport] = []
         while left := {lane: n for lane, n in left.items() if n > 0 and lane.outcome is None}:
-            for lanes in self._line_up(left):
+            for lanes in self._engines.line_up(left):
                 with turn() if turn else nullcontext():
                     reports += self._train_epoch(lanes)
             left = {lane: n - 1 for lane, n in left.items()}
@@ -120,12 +123,18 @@ class Pack:
         """
         needed = len(sweep.seeds) * self.bytes_needed(hyper)
         check_capacity(needed, bytes_available(self._device), "a range test")
-        return sweep_rates(self._bench(hyper, 0), self._layout(hyper, 0), hyper, sweep, turn)
+        return sweep_rates(self._benches.get(hyper, 0), self._layout(hyper, 0), hyper, sweep, turn)
 
     def save(self, lanes: Iterable[int]) -> dict[int, LaneState]:
         """Copy the states of lanes, ready for a LaneStart here or elsewhere."""
         with torch.no_grad():
             return {number: self._lane(number).save() for number in lanes}
+
+    def keep_best(self, lanes: Iterable[int]) -> None:
+        """Let the present epoch of lanes be their best; one that has diverged or failed has none then."""
+        with torch.no_grad():
+            for number in lanes:
+                self._lane(number).keep_best()
 
     def best_layers(self, lane: int) -> Layers | None:
         """Return the weights of the lane's best epoch since it was admitted, or None before it had one."""
@@ -149,60 +158,26 @@ class Pack:
         shortage, self._shortage = self._shortage, None
         return shortage
 
-    def bytes_needed(self, hyper: Hyperparameters, fold: int = 0) -> int:
+    def bytes_needed(self, hyper: LaneHyperparameters, fold: int = 0) -> int:
         """Estimate the bytes on the device that a lane takes while it trains, from above.
 
         Raises: ValueError where the rows cannot be encoded as the hyperparameters ask.
         """
-        rows = self._bench(hyper, fold).rows
+        rows = self._benches.get(hyper, fold).rows
         sizes = rows.n_train, rows.n_valid
         return bytes_needed(hyper, self._layout(hyper, fold), sizes, self._like.element_size())
 
-    def _layout(self, hyper: Hyperparameters, fold: int) -> Layout:
-        rows = self._bench(hyper, fold).rows
+    def _layout(self, hyper: LaneHyperparameters, fold: int) -> Layout:
+        rows = self._benches.get(hyper, fold).rows
         return Layout.of(hyper, rows.n_inputs, rows.n_outputs, rows.embedding)
 
-    def _bench(self, hyper: Hyperparameters, fold: int) -> Bench:
-        """Return the rows that such lanes see; those that nobody has seen for long are forgotten."""
-        key = self._data.view_key(hyper, fold)
-        if key not in self._benches:
-            self._forget_benches()
-            data = self._data.view(hyper, fold)
-            rows = Rows(data, self.settings.seed, self._device, self._like.dtype)
-            judge = Judge(data, self.settings.metrics, self._device, self.settings.stopping_metric)
-            self._benches[key] = Bench(next(self._numbers), rows, judge, self._like)
-        return self._benches[key]
-
-    def _forget_benches(self) -> None:
-        if len(self._benches) >= IDLE_BENCHES:
-            used = {lane.bench.number for lane in self._lanes.values() if lane.bench}
-            self._benches = {key: bench for key, bench in self._benches.items() if bench.number in used}
+    def _benches_in_use(self) -> set[int]:
+        return {lane.bench.number for lane in self._lanes.values() if lane.bench}
 
     def _lane(self, number: int) -> Lane:
         if number not in self._lanes:
             raise KeyError(f"lane {number} is not in this pack; it has {sorted(self._lanes)}")
         return self._lanes[number]
-
-    def _line_up(self, lanes: Iterable[Lane]) -> list[list[Lane]]:
-        """Sort lanes into groups that are trained at once; neighbours in the list share their gathered batches."""
-        found: dict[GroupKey, list[Lane]] = {}
-        for lane in sorted(lanes, key=lambda lane: sort_key(lane, _bench_of(lane).rows.task)):
-            found.setdefault(self._key(lane), []).append(lane)
-        groups = []
-        for key in sorted(found):
-            alike = found[key]
-            size = len(alike) if key[-1] else LANES_AT_ONCE
-            groups += [alike[first : first + size] for first in range(0, len(alike), size)]
-        return groups
-
-    def _key(self, lane: Lane) -> GroupKey:
-        """Lanes with the same key may be trained at once; one after another, they need not have the same widths."""
-        shape = () if self._is_solo(lane) else lane.layout.pack_key
-        bench = _bench_of(lane)
-        return bench.number, bench.batch_size(lane), lane.epoch, shape
-
-    def _is_solo(self, lane: Lane) -> bool:
-        return self._room is not None and serves(lane.hyper) and lane.layout.embedding is None
 
     def _train_epoch(self, lanes: list[Lane]) -> list[LaneReport]:
         """Train lanes as one; after an exception, put their numbers back and go on by halves."""
@@ -235,18 +210,16 @@ class Pack:
         _dissolve(lanes)
         needed = sum(self.bytes_needed(lane.hyper, lane.fold) for lane in lanes)
         check_capacity(needed, bytes_available(self._device), f"training {len(lanes)} lanes as one")
-        if self._room is not None and self._is_solo(lanes[0]):
-            return LaneByLane(lanes, _bench_of(lanes[0]), self._room)
-        return Group(lanes, _bench_of(lanes[0]))
+        return self._engines.gather(lanes, lanes[0].seen)
 
     def _report(self, group: Trained, losses: list[float], scores: list[list[float]]) -> list[LaneReport]:
-        n_steps = -(-_bench_of(group.lanes[0]).rows.n_train // group.batch_size)
+        n_steps = -(-group.lanes[0].seen.rows.n_train // group.batch_size)
         reports, improved = [], []
         for lane, loss, values in zip(group.lanes, losses, map(self._tell, group.lanes, scores), strict=True):
             lane.epoch, lane.n_steps, lane.sequence = lane.epoch + 1, lane.n_steps + n_steps, lane.sequence + 1
             if not (math.isfinite(loss) and math.isfinite(values[0])):
                 lane.outcome = "diverged"
-            elif lane.note(values, self.settings.watched):
+            elif self.settings.decides_best and lane.note(values, self.settings.watched):
                 improved.append(lane)
             elif lane.is_out_of(self.settings.patience):
                 lane.outcome = "patience"
@@ -256,7 +229,10 @@ class Pack:
         return reports
 
     def _tell(self, lane: Lane, scores: list[float]) -> list[float]:
-        """Leave open what asks for probabilities of a lane that has none."""
+        """Add the facts of a lane's network; leave open what asks for probabilities of a lane that has none."""
+        if self.settings.facts:
+            exported, n = lane.layout.exported(), len(self.settings.metrics)
+            scores = [*scores[:n], *(exported[name] for name in self.settings.facts), *scores[n:]]
         if gives_probabilities(lane.hyper.loss):
             return scores
         return [math.nan if asks else value for value, asks in zip(scores, self._of_probabilities, strict=True)]
@@ -275,12 +251,6 @@ def warm_up(device: str = "cpu") -> None:
         error = pack.train({0: 1})[0].error
         if error is not None:
             raise RuntimeError(f"kernels do not work on {device}:\n{error.traceback}")
-
-
-def _bench_of(lane: Lane) -> Bench:
-    if lane.bench is None:
-        raise AssertionError(f"lane {lane.number} could not be built and is never trained")
-    return lane.bench
 
 
 def _dissolve(lanes: Iterable[Lane]) -> None:

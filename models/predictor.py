@@ -177,12 +177,14 @@ class Predictor:
     @property
     def text_columns(self) -> list[str]:
         """Name the columns to read from CSV as text (`read_table(..., as_text=...)`) before `predict_columns`."""
-        own = (feature.name for feature in self._categorical if feature.is_text)
-        return list(dict.fromkeys([*own, *(name for _, member in self.members for name in member.text_columns)]))
+        return list(dict.fromkeys(feature.name for feature in self._categorical if feature.is_text))
 
     @property
     def _categorical(self) -> list[CategoricalFeature]:
-        return [feature for feature in self.preprocessor.features if isinstance(feature, CategoricalFeature)]
+        """The features that are categories, as each network of an ensemble knows them."""
+        networks = [member for _, member in self.members] or [self]
+        features = (feature for network in networks for feature in network.preprocessor.features)
+        return [feature for feature in features if isinstance(feature, CategoricalFeature)]
 
     def predict(self, rows: Sequence[Mapping[str, Any]]) -> Prediction:
         """Predict rows of raw values. A missing key is an error, None and NaN are missing values.
@@ -203,10 +205,12 @@ class Predictor:
         known = {feature.name for feature in self.preprocessor.features} | {target.name for target in self.targets}
         extra = sorted(set(given) - known)
         warnings = [f"not used by this model: {', '.join(extra)}"] if extra else []
-        coded = {f.name: code_column(columns[f.name]) for f in self._categorical}
-        for feature in self._categorical:
-            if unseen := feature.unseen(coded[feature.name]):
-                warnings.append(f"{feature.name}: this model does not know {_show(unseen)}")
+        categorical = self._categorical
+        coded = {name: code_column(columns[name]) for name in dict.fromkeys(feature.name for feature in categorical)}
+        for name, column in coded.items():
+            unseen = {value for feature in categorical if feature.name == name for value in feature.unseen(column)}
+            if unseen:
+                warnings.append(f"{name}: this model does not know {_show(sorted(unseen))}")
         outputs = self.outputs({**columns, **coded})
         names = [target.name for target in self.targets]
         if self.task == "regression":
@@ -225,7 +229,7 @@ class Predictor:
 
     def predict_inputs(self, x: NDArray[np.float32]) -> NDArray[np.float64]:
         """Let one network predict encoded rows: raw units [N, C], or probabilities [N, classes]; for several labels
-        [N, C]. Shapes: x [N, D].
+        [N, C]. Shapes: x [N, D], as `preprocessor.transform` encodes them.
 
         One that gives no probabilities answers with scores in 0..1 that decide and rank as its outputs do.
         """
@@ -248,7 +252,7 @@ class Predictor:
     def _forward(self, x: NDArray[np.float32]) -> NDArray[np.float64]:
         """Compute in float64, so that anyone's numpy gets the same answer whatever the order of its sums."""
         activate = ACTIVATIONS[self.card["architecture"]["activation"]]
-        h = x.astype(np.float64)
+        h = self.preprocessor.embed(x)
         for weight, bias, *norm in self.layers[:-1]:
             z = h @ weight + bias
             h = activate(normalise_rows(z, *norm) if norm else z)

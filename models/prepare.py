@@ -13,15 +13,15 @@ from models.categories import code_column
 from models.dates import parse_date, parse_dates
 from models.draw import SplitError
 from models.features import Cells
-from models.hyper import Hyperparameters
+from models.hyper import LaneHyperparameters
 from models.job_data import Encoder, Fold, JobData, NoFeatureError, Rows, TargetError
 from models.lanes import Classes, PackData, Task
-from models.preprocess import EncodingError, FeatureError, Preprocessor, to_numbers
+from models.preprocess import EncodingError, FeatureError, to_numbers
 from models.schema import StoppingPart, TestPart, ValidationPart
 from models.split import Parts, SplitSettings, split_rows
 from models.table import Column, Table, distinct_values, missing_mask, plain_value
 
-DEFAULTS = Hyperparameters()
+DEFAULTS = LaneHyperparameters()
 
 
 class PrepareError(ValueError):
@@ -46,7 +46,7 @@ class PrepareRequest:
     split_seed: int = 0
     stopping: StoppingPart | None = None
     refit: bool = False
-    hyper: Hyperparameters = DEFAULTS
+    hyper: LaneHyperparameters = DEFAULTS
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Prepared:
     test_columns: dict[str, Cells] | None
     y_test: NDArray[np.float64] | NDArray[np.int64] | None
     classes: Classes | None
-    hyper: Hyperparameters = DEFAULTS
+    hyper: LaneHyperparameters = DEFAULTS
     example: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     refit_fold: int | None = None
@@ -77,11 +77,6 @@ class Prepared:
     def data(self) -> PackData:
         """Encode the first fold as `hyper` asks."""
         return self.job_data.view(self.hyper, 0)
-
-    @property
-    def preprocessor(self) -> Preprocessor:
-        """What `hyper` asks for, fitted on the first fold."""
-        return self.job_data.encoder(self.hyper, 0).preprocessor
 
 
 @dataclass(frozen=True)
@@ -242,7 +237,7 @@ def _job_data(request: PrepareRequest, columns: dict[str, Cells], labels: _Label
     )
 
 
-def _fit(job_data: JobData, hyper: Hyperparameters) -> Encoder:
+def _fit(job_data: JobData, hyper: LaneHyperparameters) -> Encoder:
     """Fit every fold as the job asks where nothing varies, to find out whether it can be done; give the first."""
     try:
         first, *_ = [job_data.encoder(hyper, fold) for fold in range(len(job_data.folds))]

@@ -13,8 +13,17 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from models.categories import CodedColumn, code_column
 from models.dates import CYCLES, to_days
-from models.features import CategoricalFeature, Cells, DateFeature, Feature, NumericFeature, plain_cells
-from models.hyper import Hyperparameters
+from models.features import (
+    CategoricalFeature,
+    Cells,
+    DateFeature,
+    Feature,
+    NumericFeature,
+    plain_cells,
+    varying_number,
+    with_frequencies,
+)
+from models.hyper_table import TableHyperparameters
 from models.numbers import LEAST_QUANTILES, MOST_QUANTILES, QUANTILES, fit_numbers
 from models.table import Column, missing_mask, plain_value
 
@@ -46,8 +55,14 @@ class Preprocessor(BaseModel):
 
     @property
     def n_inputs(self) -> int:
-        """Count the columns that a network sees."""
+        """Count the columns that a network is given."""
         return sum(feature.width for feature in self.features)
+
+    @property
+    def n_embedded(self) -> int:
+        """Count the columns of `embed`."""
+        numbers = [number for feature in self.features if (number := varying_number(feature)) and number.frequencies]
+        return self.n_inputs + sum(2 * len(number.frequencies) - 1 for number in numbers)
 
     def transform(self, columns: Mapping[str, Cells]) -> NDArray[np.float32]:
         """Encode rows. Shapes: columns [N] each -> [N, D].
@@ -60,6 +75,34 @@ class Preprocessor(BaseModel):
             feature.encode(cells, encoded[:, start : start + feature.width])
             start += feature.width
         return encoded
+
+    def embed(self, x: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Make the sines and cosines of a network that has learned frequencies; what has none passes.
+
+        Shapes: what `transform` returns [N, D] -> [N, n_embedded].
+        """
+        given = x.astype(np.float64)
+        parts, done, start = [], 0, 0
+        for feature in self.features:
+            number = varying_number(feature)
+            if number and number.frequencies:
+                parts += [given[:, done:start], number.spread(given[:, start])]
+                done = start + 1
+            start += feature.width
+        return np.concatenate([*parts, given[:, done:]], axis=1)
+
+    def with_frequencies(self, learned: NDArray[np.float32], n_each: int) -> Preprocessor:
+        """Take in the frequencies of a network, `n_each` for each number that is not constant.
+
+        Raises: ValueError for more or fewer of them.
+        """
+        varying = [place for place, feature in enumerate(self.features) if varying_number(feature)]
+        if learned.shape != (len(varying) * n_each,):
+            raise ValueError(f"{learned.shape} frequencies are given for {len(varying)} numbers with {n_each} each")
+        features = list(self.features)
+        for place, frequencies in zip(varying, learned.reshape(-1, n_each).tolist(), strict=True):
+            features[place] = with_frequencies(features[place], tuple(frequencies))
+        return Preprocessor(features=tuple(features))
 
     def to_card(self) -> dict[str, Any]:
         """Describe as JSON."""
@@ -79,7 +122,7 @@ class Fit:
     notes: list[str] = field(default_factory=list)
 
 
-def fit_preprocessor(columns: Mapping[str, Cells], kinds: Mapping[str, str], hyper: Hyperparameters) -> Fit:
+def fit_preprocessor(columns: Mapping[str, Cells], kinds: Mapping[str, str], hyper: TableHyperparameters) -> Fit:
     """Fit on training rows alone. A column without any value is left out with a note.
 
     Raises: FeatureError if a numeric column holds text, or numbers too large to standardise; EncodingError.
@@ -90,15 +133,14 @@ def fit_preprocessor(columns: Mapping[str, Cells], kinds: Mapping[str, str], hyp
     n_scaled = sum(kind in ("numeric", "date") for kind in used.values())
     n_quantiles = min(QUANTILES, max(LEAST_QUANTILES, MOST_QUANTILES // max(n_scaled, 1)))
     fitted: dict[str, Feature] = {}
-    for place, (name, kind) in enumerate(used.items()):
+    for name, kind in used.items():
         if kind in ("numeric", "date"):
-            fitted[name] = _fit_scaled(name, columns[name], hyper, n_quantiles, place)
+            fitted[name] = _fit_scaled(name, columns[name], hyper, n_quantiles)
     n_rows = len(next(iter(columns.values()))) if columns else 0
     room = MOST_NUMBERS // max(n_rows, 1) - sum(feature.width for feature in fitted.values())
-    if room < 0 and hyper.numeric_embedding != "none":
+    if room < 0 and hyper.numeric_embedding == "piecewise_linear":
         raise EncodingError(
-            f"{hyper.numeric_embedding} makes {n_rows:,} rows more than {MOST_NUMBERS:,} numbers: take fewer"
-            " embedding_bins or embedding_frequencies"
+            f"piecewise_linear makes {n_rows:,} rows more than {MOST_NUMBERS:,} numbers: take fewer embedding_bins"
         )
     coded = {name: code_column(columns[name]) for name, kind in used.items() if name not in fitted}
     most = min(hyper.max_categories, _fair_share([int((c.counts() > 0).sum()) for c in coded.values()], room))
@@ -129,12 +171,12 @@ class FeatureError(ValueError):
         self.message = message
 
 
-def _fit_scaled(name: str, cells: Cells, hyper: Hyperparameters, n_quantiles: int, place: int) -> Feature:
+def _fit_scaled(name: str, cells: Cells, hyper: TableHyperparameters, n_quantiles: int) -> Feature:
     column = plain_cells(cells)
     dates = column if column.dtype.kind == "M" else None
     values = to_numbers(name, column) if dates is None else to_days(dates)
     try:
-        encoding = fit_numbers(values, hyper, n_quantiles, place)
+        encoding = fit_numbers(values, hyper, n_quantiles)
     except OverflowError as error:
         raise FeatureError(name, f"column {name!r} holds {error}") from None
     indicator = hyper.missing_indicator and bool(np.isnan(values).any())
@@ -172,7 +214,7 @@ def _is_number(cell: Any) -> bool:
 
 
 def _fit_categorical(
-    name: str, column: CodedColumn, kind: str, hyper: Hyperparameters, most: int, notes: list[str]
+    name: str, column: CodedColumn, kind: str, hyper: TableHyperparameters, most: int, notes: list[str]
 ) -> CategoricalFeature:
     counts = column.counts()
     ranked = np.argsort(-counts, kind="stable")[: int((counts > 0).sum())]

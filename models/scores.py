@@ -147,6 +147,13 @@ DEFAULTS: dict[Task, tuple[str, ...]] = {
 _BY_NAME = {score.name: score for score in SCORES}
 
 
+FACTS: dict[str, str] = {
+    "n_parameters": "Trained numbers that an exported network predicts with: weights, biases, scales, frequencies.",
+    "multiply_adds": "Products of a weight and an input that the network adds up to predict one row.",
+}
+"""What is known of a network without a row of data, exactly; lower is better. Computed in `models/layout.py`."""
+
+
 def scores_for(task: Task) -> tuple[Score, ...]:
     """List the metrics of a task, its default objective first."""
     return tuple(score for score in SCORES if task in score.tasks)

@@ -34,7 +34,9 @@ def sweep_rates(
     rising = _rising(hyper, sweep, steps_per_epoch)
     with torch.no_grad(), np.errstate(over="ignore", invalid="ignore"):  # rates beyond the last step are tabulated too
         with turn():
-            lanes = [admit(LaneStart(n, rising, seed), layout, bench.like) for n, seed in enumerate(sweep.seeds)]
+            lanes = [
+                admit(LaneStart(n, rising, seed), rising, layout, bench.like) for n, seed in enumerate(sweep.seeds)
+            ]
             group = Group(lanes, bench)
         parts: list[Tensor] = []
         for first in range(0, sweep.steps, steps_per_epoch):

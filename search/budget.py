@@ -33,6 +33,20 @@ class Budget(BaseModel):
     seconds: float | None = Field(
         default=None, gt=0, le=1e9, description="Wall-clock seconds of training; null is no limit.", examples=[None]
     )
+    patience_trials: int | None = Field(
+        default=None,
+        ge=1,
+        le=MOST_TRIALS,
+        strict=True,
+        description="End the search once so many trials in a row have ended without a better objective; null never.",
+        examples=[None],
+    )
+    min_improvement: float = Field(
+        default=0.0,
+        ge=0,
+        description="What is better by no more than this is no improvement to patience_trials.",
+        examples=[1e-3],
+    )
     stop_at: float | None = Field(
         default=None, description="End the search once a trial's objective is this good.", examples=[None]
     )

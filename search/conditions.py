@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, JsonValue, RootModel, WithJsonSchema, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, RootModel, WithJsonSchema, model_validator
 
 Operator = Literal["eq", "ne", "lt", "le", "gt", "ge", "in"]
 ORDERINGS: frozenset[str] = frozenset({"lt", "le", "gt", "ge"})
@@ -83,6 +83,18 @@ When = dict[
         ),
     ],
 ]
+
+
+class Conditional(BaseModel):
+    """What may be active under conditions only."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    when: When = Field(
+        default_factory=dict,
+        description="Active only where these conditions on other names hold.",
+        examples=[{"optimizer": "sgd"}],
+    )
 
 
 def same_value(left: Any, right: Any) -> bool:

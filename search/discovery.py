@@ -1,4 +1,4 @@
-"""Finds the plug-ins in `search/algorithms` and `search/schedulers`: a new file there is the whole change."""
+"""Finds the plug-ins in `search/algorithms`, `search/schedulers`, `search/imports`: a new file is the whole change."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Union
 from pydantic import Field
 
 import search.algorithms
+import search.imports
 import search.schedulers
+from search.foreign import Format
 from search.plugins import Algorithm, Scheduler
 
 
@@ -30,6 +32,7 @@ def _is_own(value: Any, module: ModuleType) -> bool:
 
 ALGORITHMS: dict[str, type[Algorithm]] = discover(search.algorithms, Algorithm)
 SCHEDULERS: dict[str, type[Scheduler]] = discover(search.schedulers, Scheduler)
+FORMATS: dict[str, type[Format]] = discover(search.imports, Format)
 
 if TYPE_CHECKING:
     AnyAlgorithm = Algorithm

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 from pydantic import BaseModel, ConfigDict
 
 from search.budget import DEFAULT_TRIALS
+from search.feasible import Region, keep_within
 from search.objective import Mode
 from search.problems import FieldProblem
 from search.space import Domain, Point, Space
@@ -26,8 +27,19 @@ MOST_LIVE = 64
 
 
 @dataclass(frozen=True)
+class Earlier:
+    """A result from before the job: an encoded point, and its objective at the age of its weights."""
+
+    point: Mapping[str, float]
+    objective: float
+    epochs: int = 1
+    seconds: float = 1.0
+
+
+@dataclass(frozen=True)
 class SearchRequest:
-    """What an algorithm needs to be built. `initial_points` are encoded, and proposed first, in order."""
+    """What an algorithm needs to be built. `initial_points` are encoded, and proposed first, in order; `earlier` are
+    results that an algorithm that learns begins with, the oldest first."""
 
     domains: Mapping[str, Domain]
     initial_points: Sequence[Mapping[str, float]]
@@ -35,6 +47,9 @@ class SearchRequest:
     seed: int
     trials: int
     parallelism: int
+    region: Region | None = None
+    """Where constraints hold; None is everywhere."""
+    earlier: Sequence[Earlier] = ()
 
 
 @dataclass(frozen=True)
@@ -45,6 +60,8 @@ class ScheduleRequest:
     epochs: int
     mutable: Mapping[str, Domain]
     seed: int
+    region: Region | None = None
+    """Where constraints hold; None is everywhere."""
 
 
 class _Plugin(BaseModel, ABC):
@@ -71,6 +88,11 @@ class Algorithm(_Plugin):
     finite: ClassVar[bool] = False
     """It proposes its own number of points."""
 
+    @property
+    def inherits(self) -> bool:
+        """Its trials may begin with the weights of earlier ones (`search.proposals.Child`)."""
+        return False
+
     def problems(self, space: Space, trials: int | None) -> list[FieldProblem]:
         """Say why this space does not fit. `trials` is None when the user named no number."""
         return []
@@ -79,9 +101,22 @@ class Algorithm(_Plugin):
         """Count the trials that the job will have."""
         return trials or DEFAULT_TRIALS
 
+    def settled(self, trials: int) -> Algorithm:
+        """Write into the settings what would follow from the number of trials, so that more of them change nothing."""
+        return self
+
     def initial_points(self, space: Space, start: Sequence[Point]) -> list[Point]:
         """List the points to propose first; `start` is what the user wants there."""
         return list(start)
+
+    def n_random(self, trials: int) -> int:
+        """Count the first trials whose points are drawn, or given, whatever has been reported."""
+        return 0 if self.learns or self.finite else trials
+
+    def search(self, request: SearchRequest) -> Any:
+        """Build it, such that every trial's point satisfies the constraints."""
+        built = self.build(request)
+        return keep_within(built, request.region, request.seed, self.learns) if request.region else built
 
     @abstractmethod
     def build(self, request: SearchRequest) -> Any:

@@ -12,6 +12,10 @@ from bisect import bisect_left, insort
 from collections.abc import Mapping, Sequence
 from typing import Any, overload
 
+import numpy as np
+
+from search.objective import METRIC
+
 WAITING = frozenset({"PENDING", "PAUSED"})
 """What Tune calls trials that may be started."""
 
@@ -136,6 +140,57 @@ class SortedPopulation:
         size = min(math.ceil(n_trials * self._quantile_fraction), n_trials // 2)
         every = range(n_trials)
         return Stretch(self._ranks, every[:size]), Stretch(self._ranks, every[n_trials - size :])
+
+
+class SortedMeans:
+    """For MedianStoppingRule, where trials report every epoch and none yields to others: running averages are kept
+    by age, sorted, instead of made anew from all reports of all trials."""
+
+    _grace_period: float
+    _min_samples_required: int
+    _mode: str
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self._means: dict[int, list[float]] = {}
+        self._values: dict[Any, list[float]] = {}
+        self._bests: dict[Any, float] = {}
+        self._last: dict[Any, tuple[int, float]] = {}
+
+    def on_trial_result(self, controller: Any, trial: Any, result: Mapping[str, Any]) -> str:
+        """Stop a trial whose best value is worse than the median of the others' averages up to its age."""
+        age, value = result["training_iteration"], result[METRIC]
+        lower, higher = sorted((value, self._bests.get(trial, value)))
+        best = self._bests[trial] = lower if self._mode == "min" else higher
+        if age < self._grace_period:
+            return "CONTINUE"
+        others = self._means.setdefault(age, [])
+        median = _median(others) if len(others) >= self._min_samples_required else best
+        self._average(trial, age, value)
+        return "STOP" if (median < best if self._mode == "min" else median > best) else "CONTINUE"
+
+    def on_trial_complete(self, controller: Any, trial: Any, result: Mapping[str, Any]) -> None:
+        """Its averages stay; what they are made of is of no use any more. Tune takes its last result in once more."""
+        if result and METRIC in result and result["training_iteration"] >= self._grace_period:
+            self._average(trial, result["training_iteration"], result[METRIC])
+        self._values.pop(trial, None)
+        self._last.pop(trial, None)
+
+    def _average(self, trial: Any, age: int, value: float) -> None:
+        """Take a value into the trial's average up to this age."""
+        values, others = self._values.setdefault(trial, []), self._means.setdefault(age, [])
+        values.append(value)
+        known_age, known = self._last.get(trial, (0, 0.0))
+        if known_age == age:
+            del others[bisect_left(others, known)]
+        self._last[trial] = age, float(np.mean(values))
+        insort(others, self._last[trial][1])
+
+
+def _median(ordered: Sequence[float]) -> float:
+    """Give the median of sorted values as `numpy.median` does, to the last bit."""
+    middle = len(ordered) // 2
+    return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
 
 
 class OpenBands:

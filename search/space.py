@@ -5,14 +5,17 @@ Searchers and schedulers see encoded points only (flat, no conditions); which na
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 from itertools import islice
 from typing import Any
 
-from pydantic import ConfigDict, RootModel
+from pydantic import ConfigDict, PrivateAttr, RootModel
 
+from search.budget import MOST_TRIALS
 from search.conditions import Condition
+from search.constraints import Constraint
+from search.feasible import Region
 from search.parameters import Categories, Domain, Interval, IntParameter, Parameter
 from search.problems import FieldProblem, join_path
 
@@ -23,9 +26,28 @@ Encoded = Mapping[str, Any]
 
 
 class Space(RootModel[dict[str, Parameter]]):
-    """Parameters by name. A point holds the active ones only."""
+    """Parameters by name. A point holds the active ones only.
+
+    Constraints are no part of its JSON: a job has them beside its space, and `under` brings them together.
+    """
 
     model_config = ConfigDict(frozen=True)
+    _region: Region | None = PrivateAttr(None)
+
+    def under(self, constraints: Sequence[Constraint], fixed: Mapping[str, Any] | None = None) -> Space:
+        """Give the space whose default point and grid satisfy constraints, and whose `region` holds a search to them.
+
+        What is made from it (`given`, `with_conditions`, ...) is under no constraints again.
+        """
+        constrained = Space(self.root)
+        if constraints:
+            constrained._region = Region(Space(self.root), constraints, fixed or {})
+        return constrained
+
+    @property
+    def region(self) -> Region | None:
+        """The points that satisfy its constraints; None where there are none."""
+        return self._region
 
     @property
     def parameters(self) -> dict[str, Parameter]:
@@ -49,16 +71,27 @@ class Space(RootModel[dict[str, Parameter]]):
         return {name: parameter.encode(point.get(name, parameter.fallback)) for name, parameter in self.root.items()}
 
     def default_point(self, defaults: Mapping[str, Any] | None = None, fixed: Mapping[str, Any] | None = None) -> Point:
-        """Give the default point: each parameter's own default, else the trainer's, else the middle of its scale."""
+        """Give the default point: each parameter's own default, else the trainer's, else the middle of its law.
+
+        Where that does not satisfy the constraints it is drawn back to a point that does.
+        """
         values = {name: _default(name, parameter, defaults or {}) for name, parameter in self.root.items()}
-        return self._active(values, fixed or {})
+        point = self._active(values, fixed or {})
+        if self._region is None or self._region.admits(point):
+            return point
+        return self.decode(self._region.draw_back(self.encode(values), self._region.anchor), fixed)
 
     def grid(self, fixed: Mapping[str, Any] | None = None, limit: int | None = None) -> list[Point]:
         """List the distinct points after conditions, at most `limit` of them.
 
+        Under constraints the first MOST_TRIALS points are looked at, and those listed that satisfy them.
+
         Raises: ValueError for a parameter whose values are continuous.
         """
-        points = islice(self._expand(self._ordered(), fixed or {}, {}), limit)
+        points = self._expand(self._ordered(), fixed or {}, {})
+        if self._region is not None:
+            points = filter(self._region.admits, islice(points, MOST_TRIALS))
+        points = islice(points, limit)
         return [{name: point[name] for name in self.root if name in point} for point in points]
 
     def expand_layers(self, count: str, fixed: Mapping[str, Any] | None = None) -> Space:

@@ -33,7 +33,7 @@ JOB_TRANSITIONS: dict[JobState, frozenset[JobState]] = {
     JobState.PAUSED: frozenset({JobState.QUEUED, JobState.CANCELLED}),
     JobState.FAILED: frozenset({JobState.QUEUED}),
     JobState.CANCELLED: frozenset(),
-    JobState.SUCCEEDED: frozenset(),
+    JobState.SUCCEEDED: frozenset({JobState.QUEUED}),  # by more trials only
 }
 
 TRIAL_TRANSITIONS: dict[TrialState, frozenset[TrialState]] = {
@@ -56,15 +56,20 @@ class JobReason(StrEnum):
 
     SUBMITTED = "submitted"
     NO_WORKERS = "no_workers"  # queued: no pack actor is free
+    NOTHING_TOLD = "nothing_told"  # queued: an external job whose driver has gone to others until it is told something
     CLAIMED = "claimed"
     USER_PAUSED = "user_paused"
     USER_RESUMED = "user_resumed"
+    USER_EXTENDED = "user_extended"
     USER_CANCELLED = "user_cancelled"
     TRIALS_DONE = "trials_done"
     SPACE_EXHAUSTED = "space_exhausted"
     SECONDS_UP = "seconds_up"
     TARGET_REACHED = "target_reached"
+    NO_IMPROVEMENT = "no_improvement"
+    TOO_MANY_FAILED = "too_many_failed"
     NO_COMPLETED_TRIAL = "no_completed_trial"
+    NO_FEASIBLE_TRIAL = "no_feasible_trial"  # trials have completed, and none keeps the limits
     LEASE_EXPIRED = "lease_expired"  # queued again: its driver died
     SCHEDULER_STUCK = "scheduler_stuck"
     REPLAY_MISMATCH = "replay_mismatch"
@@ -78,6 +83,7 @@ class TrialReason(StrEnum):
     ADMITTED = "admitted"
     EPOCHS_DONE = "epochs_done"
     OUT_OF_PATIENCE = "out_of_patience"
+    TOLD_FINAL = "told_final"  # of an external trial: its client said so
     SCHEDULER_STOPPED = "scheduler_stopped"
     SCHEDULER_PAUSED = "scheduler_paused"
     NOT_FINITE = "not_finite"
@@ -86,6 +92,8 @@ class TrialReason(StrEnum):
     JOB_CANCELLED = "job_cancelled"
     SECONDS_UP = "seconds_up"
     TARGET_REACHED = "target_reached"
+    NO_IMPROVEMENT = "no_improvement"  # of the job
+    JOB_FAILED = "job_failed"
 
 
 class IllegalTransition(ValueError):

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from service.importing import importing
 from service.settings import Settings, export_ray_environment, read_settings
 
 app = typer.Typer(
@@ -74,9 +75,10 @@ def api(
     host: Host = None, port: Port = None, data_dir: DataDir = None, database_url: DatabaseUrl = None, tied: Tied = False
 ) -> None:
     """The API and the dashboard. Needs a migrated database; runs no job."""
-    import uvicorn
+    with importing():
+        import uvicorn
 
-    from service.app import create_app
+        from service.app import create_app
 
     settings = _set_up(tied, host=host, port=port, data_dir=data_dir, database_url=database_url)
     uvicorn.run(
@@ -95,8 +97,9 @@ def runner(
     """The runner: owns the pack actors, claims jobs and runs them. One per Ray cluster."""
     settings = _set_up(tied, data_dir=data_dir, database_url=database_url, ray_address=ray_address, workers=workers)
     export_ray_environment(settings)
-    from service import ray_cluster
-    from service.runner import Runner
+    with importing():
+        from service import ray_cluster
+        from service.runner import Runner
 
     head = None if settings.ray_address else ray_cluster.start_head(settings)
     worker = Runner(settings, settings.ray_address or (head.address if head else ""))
@@ -117,7 +120,8 @@ def driver(ray_address: Annotated[str, typer.Option()]) -> None:
     """A runner's child; runs jobs that it reads from standard input."""
     settings = _set_up()
     export_ray_environment(settings)
-    from service.driver import main
+    with importing():
+        from service.driver import main
 
     main(settings, ray_address)
 

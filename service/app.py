@@ -14,7 +14,7 @@ from service.context import Context
 from service.database import Database
 from service.errors import MEDIA_TYPE, install_handlers
 from service.predictors import Predictors
-from service.routes import catalog, datasets, events, jobs, models, pages, probes, trials
+from service.routes import asking, catalog, datasets, events, jobs, lineage, models, pages, probes, spaces, trials
 from service.schemas import ProblemView
 from service.settings import Settings, read_settings
 from workers.body import JobSpec
@@ -32,7 +32,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     context = Context(settings, database, Predictors(settings.predictor_cache_size))
     app = _RegattaApp(title=TITLE, version=VERSION, summary=SUMMARY, lifespan=_live, redoc_url=None)
     app.state.context = context
-    for module in (datasets, jobs, trials, models, events, catalog, probes, pages):
+    for module in (datasets, jobs, trials, lineage, asking, models, events, catalog, spaces, probes, pages):
         app.include_router(module.router)
     pages.mount_static(app)
     install_handlers(app)

@@ -28,11 +28,13 @@ from sqlalchemy.orm import Session
 from sqlalchemy.types import TypeEngine
 
 from models.lanes import LaneReport
+from search.aims import Aims
 from service.database import now
 from service.numbers import dump_json, exact, finite, plain
 from service.queries.events import NewEvent
 from service.standing import describe_error, exact_parts
 from service.tables import Command, Journal, Model, ModelBlob, Report, Segment, Snapshot, Table, Trial
+from service.told_tables import Told
 from workers.sink import JournalFact, ModelFact, SegmentFact, SnapshotFact
 
 Row = dict[str, Any]
@@ -62,6 +64,7 @@ class Batch:
     journal: list[Row] = field(default_factory=list)
     models: list[tuple[str, ModelFact]] = field(default_factory=list)
     commands: list[int] = field(default_factory=list)
+    told: list[int] = field(default_factory=list)
     events: list[NewEvent] = field(default_factory=list)
 
     def absorb(self, later: Batch) -> None:
@@ -78,13 +81,15 @@ def store_rows(session: Session, job_id: str, batch: Batch) -> None:
     """Write all but models and events. A fact that is there already does no harm."""
     upsert(session, Trial, _of_job(job_id, batch.trials.values()), replace=True)
     upsert(session, Segment, _of_job(job_id, batch.segments))
-    upsert(session, Report, _of_job(job_id, batch.reports))
+    upsert(session, Report, _of_job(job_id, batch.reports), replace=True)  # spare ones of an extended job are there
     upsert(session, Journal, _of_job(job_id, batch.journal))
     upsert(session, Snapshot, _of_job(job_id, batch.snapshots.values()), replace=True)
     for part in _parts(batch.ended):
         session.execute(delete(Snapshot).where(Snapshot.job_id == job_id, Snapshot.trial.in_(part)))
     if batch.commands:
         session.execute(update(Command).where(Command.id.in_(batch.commands)).values(applied_at=now()), **_NO_SYNC)
+    for part in _parts(batch.told):
+        session.execute(delete(Told).where(Told.id.in_(part)), **_NO_SYNC)
 
 
 def store_models(session: Session, job_id: str, models: Sequence[tuple[str, ModelFact]]) -> None:
@@ -94,19 +99,16 @@ def store_models(session: Session, job_id: str, models: Sequence[tuple[str, Mode
         upsert(session, ModelBlob, [{"model_id": model_id, "package": fact.package}], replace=True)
 
 
-def prune_models(session: Session, job_id: str, keep: int, maximize: bool) -> set[str]:
-    """Delete all but the `keep` best models of trials, and return the ids of those that stay."""
-    query = select(Model.id, Model.objective, Model.trial).where(Model.job_id == job_id, Model.is_of_trial)
-    ranked = sorted(session.execute(query), key=lambda row: model_rank(row.objective, row.trial, maximize))
-    for row in ranked[keep:]:
-        session.execute(delete(Model).where(Model.id == row.id))
-    return {row.id for row in ranked[:keep]}
-
-
-def model_rank(objective: float | None, trial: int, maximize: bool) -> tuple[bool, float, int]:
-    """The sort key of a model or a trial: best first, ties by trial number, no objective last."""
-    value = 0.0 if objective is None else objective
-    return (objective is None, -value if maximize else value, trial)
+def prune_models(session: Session, job_id: str, keep: int, aims: Aims) -> None:
+    """Delete all models of trials but those of the best: `keep` of them, or a whole front."""
+    query = select(Model.id, Model.objective, Model.metrics, Model.trial)
+    rows = session.execute(query.where(Model.job_id == job_id, Model.is_of_trial)).all()
+    further = aims.metrics[1:]
+    results = {row.trial: [row.objective, *(row.metrics.get(name) for name in further)] for row in rows}
+    best = set(aims.best(results, keep))
+    for row in rows:
+        if row.trial not in best:
+            session.execute(delete(Model).where(Model.id == row.id))
 
 
 def upsert(session: Session, table: type[Table], rows: Sequence[Row], *, replace: bool = False) -> None:

@@ -30,6 +30,22 @@ def check_json(body: Any) -> None:
         raise Problem("invalid-request", "; ".join(f"{p.path}: {p.message}" for p in problems[:5]), problems[:50])
 
 
+def merge_patch(target: Any, patch: Any) -> Any:
+    """Apply a JSON merge patch: objects merge name by name, null takes a name away, anything else replaces.
+
+    Source: RFC 7396.
+    """
+    if not isinstance(patch, dict):
+        return patch
+    merged = dict(target) if isinstance(target, dict) else {}
+    for name, value in patch.items():
+        if value is None:
+            merged.pop(name, None)
+        else:
+            merged[name] = merge_patch(merged.get(name), value)
+    return merged
+
+
 def _judge(value: Any, depth: int) -> str | None:
     if depth > MAX_DEPTH:
         return f"nested deeper than {MAX_DEPTH} levels"

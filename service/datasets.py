@@ -23,11 +23,13 @@ class Source(NamedTuple):
     dataset_id: str | None
 
 
-def find_source(session: Session, dataset: str, *, lock: bool = False) -> Source:
-    """Find what a job's `dataset` names.
+def find_source(session: Session, dataset: str | None, *, lock: bool = False) -> Source:
+    """Find what a job's `dataset` names; a job that names none has no table.
 
     Raises: Problem.
     """
+    if dataset is None:
+        return Source("external", TableSchema(rows=0, columns=[]), None, None)
     if dataset in BUNDLED:
         return Source(dataset, bundled_schema(dataset), bundled_target(dataset), None)
     row = get_dataset(session, dataset, lock=lock)

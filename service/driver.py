@@ -6,13 +6,14 @@ input ends, its runner is gone and so is it.
 
 from __future__ import annotations
 
-import gc
 import json
+import math
 import os
 import queue
 import threading
 import time
 import traceback
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, TextIO
 
@@ -25,6 +26,8 @@ from models.table import Table, TableError
 from search.trial import IllegalTransition, JobReason, JobState
 from service import ray_cluster
 from service.database import Database
+from service.importing import importing
+from service.inbox import Inbox
 from service.ingest import DatasetError, load_dataset
 from service.leases import Claim, Leases
 from service.queries.datasets import get_dataset
@@ -32,13 +35,17 @@ from service.queries.jobs import get_job
 from service.record import load_record
 from service.recorder import Recorder
 from service.settings import Settings
-from workers.errors import JobError, LeaseLost, StorageFull, WorkersLost
+from service.tables import Command
+from workers.edits import KIND as EDIT
+from workers.errors import JobError, LeaseLost, NothingTold, StorageFull, WorkersLost
 from workers.fleet import Fleet
 from workers.pack_host import Lease, NotLeased
 from workers.ray_seat import RaySeat
 from workers.resolved import ResolvedJob
-from workers.run import JobEnd, JobRun, run_job
+from workers.run import JobRun, run_job
 from workers.sink import Record
+from workers.stops import JobEnd
+from workers.told_run import ToldRun, run_told_job
 
 POLL_SECONDS = 0.2
 log = structlog.get_logger("driver")
@@ -60,18 +67,30 @@ class Assignment:
 class Commands:
     """A job's wishes from outside, read from the database now and then."""
 
-    def __init__(self, recorder: Recorder) -> None:
-        self._recorder = recorder
+    def __init__(self, recorder: Recorder, poll_seconds: float = POLL_SECONDS) -> None:
+        self._recorder, self._poll_seconds = recorder, poll_seconds
         self._next = 0.0
+        self._taken: set[int] = set()
+        self._waiting: list[Command] = []
+
+    def edits(self) -> list[dict[str, Any]]:
+        return [command.payload or {} for command in self._take(lambda command: command.kind == EDIT)]
 
     def poll(self) -> str | None:
-        if time.monotonic() < self._next:
-            return None
-        self._next = time.monotonic() + POLL_SECONDS
-        for number, kind in self._recorder.commands():
-            self._recorder.applied(number)
-            return kind
-        return None
+        return next((command.kind for command in self._take(lambda command: command.kind != EDIT)), None)
+
+    def _take(self, wants: Callable[[Command], bool]) -> Iterator[Command]:
+        self._look()
+        for command in list(filter(wants, self._waiting)):
+            self._waiting.remove(command)
+            self._taken.add(command.id)
+            self._recorder.applied(command.id)
+            yield command
+
+    def _look(self) -> None:
+        if time.monotonic() >= self._next:
+            self._next = time.monotonic() + self._poll_seconds
+            self._waiting = [command for command in self._recorder.commands() if command.id not in self._taken]
 
 
 class Beat(threading.Thread):
@@ -136,6 +155,8 @@ class Driver:
             return JobEnd(JobState.FAILED, error.reason, str(error))
         except WorkersLost as error:
             return JobEnd(JobState.QUEUED, JobReason.NO_WORKERS, str(error))
+        except NothingTold as error:
+            return JobEnd(JobState.QUEUED, JobReason.NOTHING_TOLD, str(error))
         except NotLeased as error:
             raise LeaseLost(str(error)) from error
         except (LeaseLost, IllegalTransition):
@@ -146,12 +167,23 @@ class Driver:
 
     def _race(self, work: Assignment) -> JobEnd:
         job, record = self._load(work.job_id)
-        prepared = prepare(self._load_table(job.dataset), job.prepare_request())
+        if job.trainer == "external":
+            return self._race_outside(work, job, record)
+        prepared = prepare(self._load_table(job.dataset or ""), job.prepare_request())
         fleet = Fleet([RaySeat(name) for name in work.seats])
         patience = self._settings.storage_patience_seconds
         with Recorder(self._database, work.claim, watch=job.watch, patience_seconds=patience) as recorder:
             lease = Lease(work.job_id, work.lease_epoch)
             return run_job(JobRun(lease, job, prepared, fleet, recorder, record, Commands(recorder)))
+
+    def _race_outside(self, work: Assignment, job: ResolvedJob, record: Record) -> JobEnd:
+        """Run a job that others train: no data, no pack actors. It stores before it waits, and not in between."""
+        patience = self._settings.storage_patience_seconds
+        with Recorder(
+            self._database, work.claim, watch=job.watch, patience_seconds=patience, least_gap_seconds=math.inf
+        ) as recorder:
+            inbox = Inbox(self._database, work.claim, recorder)
+            return run_told_job(ToldRun(job, inbox, recorder, record, Commands(recorder, poll_seconds=0.0)))
 
     def _load(self, job_id: str) -> tuple[ResolvedJob, Record]:
         with self._database.reading() as session:
@@ -175,9 +207,9 @@ def main(settings: Settings, address: str) -> None:
     """Serve a runner until it goes away."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what a library prints is no answer
+    with importing():
+        _warm_up()
     ray_cluster.connect(address)
-    _warm_up()
-    gc.freeze()  # half a million objects of the libraries, which every full collection would walk through
     driver = Driver(settings)
     lines: queue.Queue[str] = queue.Queue()
     threading.Thread(target=_read_lines, args=(lines,), daemon=True, name="input").start()
@@ -190,8 +222,8 @@ def main(settings: Settings, address: str) -> None:
 def _warm_up() -> None:
     """Import what the first job would wait for."""
     import hyperopt  # noqa: F401
-    import ray.tune.schedulers
-    import ray.tune.search.hyperopt  # noqa: F401
+    import ray  # noqa: F401
+    import sklearn.gaussian_process  # noqa: F401
 
     bundled_table(BUNDLED[0])
 

@@ -45,6 +45,29 @@ JOB_EXAMPLES: dict[str, Any] = {
             "keep_models": 3,
         },
     },
+    "external": {
+        "summary": "Trials that a program of yours trains, by ask and tell",
+        "value": {
+            "trainer": "external",
+            "space": {
+                "C": {"type": "float", "low": 1e-2, "high": 1e3, "log": True},
+                "kernel": {"type": "choice", "values": ["rbf", "poly"]},
+                "degree": {"type": "int", "low": 2, "high": 5, "when": {"kernel": "poly"}},
+            },
+            "objective": {"name": "accuracy", "maximize": True},
+            "scheduler": {"kind": "fifo"},
+            "budget": {"trials": 32, "epochs_per_trial": 1},
+            "parallelism": 4,
+        },
+    },
+}
+
+PATCH_EXAMPLES: dict[str, Any] = {
+    "seed": {"summary": "The same job by another seed", "value": {"seed": 1}},
+    "longer": {
+        "summary": "Train for longer, by FIFO, without the labels",
+        "value": {"budget": {"epochs_per_trial": 60}, "scheduler": {"kind": "fifo"}, "labels": None},
+    },
 }
 
 PREDICT_EXAMPLES: dict[str, Any] = {

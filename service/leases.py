@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from search.trial import JobReason, JobState
 from service.database import Database, classify_fault, now
 from service.patience import write_patiently
-from service.queries.jobs import get_job, move_job
+from service.queries.jobs import get_job, is_waiting, move_job
 from service.tables import Job, Runner
 from workers.errors import LeaseLost
 
@@ -95,8 +95,8 @@ class Leases:
 
     def _claimable(self) -> ColumnElement[bool]:
         if time.monotonic() < self._patient_until:
-            return Job.state == JobState.QUEUED
-        return or_(Job.state == JobState.QUEUED, and_(Job.state == JobState.RUNNING, Job.lease_expires_at < now()))
+            return is_waiting()
+        return or_(is_waiting(), and_(Job.state == JobState.RUNNING, Job.lease_expires_at < now()))
 
     def _claim(self, session: Session, claimable: ColumnElement[bool], runner: str) -> Claim | None:
         """Take the oldest: PostgreSQL skips rows that others are claiming, SQLite's write lock covers both steps."""

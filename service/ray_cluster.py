@@ -11,12 +11,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from service.settings import Settings, child_environment, export_ray_environment
 
-HEAD_SECONDS = 60.0
+HEAD_SECONDS = 120.0
+HEAD_TRIES = 3
+"""Within these seconds. Ray gives its own parts 30 each to come up, too little on a busy machine now and then."""
 PROBE_SECONDS = 2.0
 OBJECT_STORE_BYTES = 512 * 2**20
 ROOT = Path(__file__).resolve().parent.parent
@@ -53,14 +55,27 @@ def start_head(settings: Settings) -> Head:
     reap_stale(settings)
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     export_ray_environment(settings)  # the head asks for this data directory's token, whatever was exported before
+    deadline = time.monotonic() + HEAD_SECONDS
+    for _ in range(HEAD_TRIES):
+        head = _try_head(settings, deadline)
+        if head is not None:
+            return head
+        if time.monotonic() > deadline:
+            break
+    log = settings.data_dir / "ray.log"
+    raise RayUnreachable(f"the Ray head did not come up; its output is in {log} and ends with: {_last_lines(log)}")
+
+
+def _try_head(settings: Settings, deadline: float) -> Head | None:
+    """Start a Ray head and wait until all of it is up; None where it ended or the time is over."""
     temp_dir = tempfile.mkdtemp(prefix="regatta-ray-")  # sockets need a short path, so not in the data directory
-    port = free_port()
     command = [
         str(Path(sys.executable).with_name("ray")),
         *("start", "--head", "--block", "--disable-usage-stats", "--include-dashboard=false"),
-        *("--include-log-monitor=false", "--node-ip-address=127.0.0.1", f"--port={port}", f"--temp-dir={temp_dir}"),
+        *("--include-log-monitor=false", "--node-ip-address=127.0.0.1", f"--temp-dir={temp_dir}"),
         *(f"--num-cpus={os.cpu_count() or 1}", f"--object-store-memory={OBJECT_STORE_BYTES}"),
-        *(f"--dashboard-agent-listen-port={free_port()}", f"--metrics-export-port={free_port()}"),
+        # Every part takes a free port by itself: one chosen here could be gone by then.
+        *("--port=0", "--dashboard-agent-listen-port=0", "--metrics-export-port=0"),
     ]
     with (settings.data_dir / "ray.log").open("ab") as log:
         process = subprocess.Popen(
@@ -71,15 +86,29 @@ def start_head(settings: Settings) -> Head:
             start_new_session=True,
             env=child_environment(settings),
         )
-    head = Head(f"127.0.0.1:{port}", process.pid, temp_dir)
-    _state_file(settings).write_text(json.dumps(asdict(head)))
-    deadline = time.monotonic() + HEAD_SECONDS
-    while not is_listening(head.address, 0.5):
-        if process.poll() is not None or time.monotonic() > deadline:
-            head.stop(settings)
-            raise RayUnreachable(f"the Ray head did not come up; its output is in {settings.data_dir / 'ray.log'}")
+    head = Head("", process.pid, temp_dir)
+    _state_file(settings).write_text(json.dumps(asdict(head)))  # already now, for who reaps after a crash
+    while process.poll() is None and time.monotonic() < deadline:
+        port = _told_port(temp_dir)
+        if port:
+            head = replace(head, address=f"127.0.0.1:{port}")
+            _state_file(settings).write_text(json.dumps(asdict(head)))
+            return head
         time.sleep(0.05)
-    return head
+    head.stop(settings)
+    return None
+
+
+def _told_port(temp_dir: str) -> str:
+    """Read the port of the address that Ray leaves when all parts of a head are up; empty before."""
+    try:
+        return (Path(temp_dir) / "ray_current_cluster").read_text().strip().rpartition(":")[2]
+    except FileNotFoundError:
+        return ""
+
+
+def _last_lines(log: Path, lines: int = 5) -> str:
+    return " | ".join(log.read_text(errors="replace").strip().splitlines()[-lines:])
 
 
 def reap_stale(settings: Settings) -> None:

@@ -21,7 +21,8 @@ def load_record(session: Session, job_id: str) -> Record:
     """Load the cache that a replay answers from. `parameters` are those that each trial was admitted with."""
     job = get_job(session, job_id)
     trials = session.scalars(_of(Trial, job_id).order_by(Trial.number)).all()
-    segments = [_segment(row) for row in session.scalars(_of(Segment, job_id).order_by(Segment.trial, Segment.number))]
+    stretches = session.scalars(_of(Segment, job_id).order_by(Segment.trial, Segment.number))
+    segments = [segment_fact(row) for row in stretches]
     admitted = {fact.trial: fact.parameters for fact in segments if fact.index == 0}
     return Record(
         parameters={row.number: admitted.get(row.number, row.parameters) for row in trials},
@@ -33,6 +34,7 @@ def load_record(session: Session, job_id: str) -> Record:
         journal=[_entry(row) for row in session.scalars(_of(Journal, job_id).order_by(Journal.number))],
         snapshots={row.trial: _snapshot(row) for row in session.scalars(_of(Snapshot, job_id))},
         models=frozenset(session.scalars(select(Model.trial).where(Model.job_id == job_id, Model.is_of_trial))),
+        told=_load_told(session, job_id) if job and job.resolved_spec.get("trainer") == "external" else {},
         n_rounds=0 if job is None else job.n_rounds,
         seconds=0.0 if job is None else job.seconds,
     )
@@ -46,10 +48,19 @@ def _load_reports(session: Session, job_id: str) -> dict[tuple[int, int], LaneRe
     """Columns only: a long job has millions of reports, and objects of the mapper cost ten times as much."""
     columns = (Report.trial, Report.sequence, Report.epoch, Report.values, Report.parts, Report.outcome, Report.error)
     query = select(*columns).where(Report.job_id == job_id).order_by(Report.trial, Report.sequence)
-    return {(row.trial, row.sequence): _report(row) for row in session.execute(query)}
+    return {(row.trial, row.sequence): read_report(row) for row in session.execute(query)}
 
 
-def _report(row: Any) -> LaneReport:
+def _load_told(session: Session, job_id: str) -> dict[int, int]:
+    """Load which trial each round heard of: the journal of what was told is the order of its reports."""
+    return {
+        row.round: row.trial
+        for row in session.execute(select(Report.round, Report.trial).where(Report.job_id == job_id))
+    }
+
+
+def read_report(row: Any) -> LaneReport:
+    """Read a row of reports back."""
     train_loss, *values = from_exact(row.values)
     return LaneReport(
         lane=row.trial,
@@ -67,7 +78,8 @@ def _error(stored: Mapping[str, Any] | None) -> LaneError | None:
     return None if stored is None else LaneError(**stored)
 
 
-def _segment(row: Segment) -> SegmentFact:
+def segment_fact(row: Segment) -> SegmentFact:
+    """Give a stretch of a trial's life as its driver told it."""
     return SegmentFact(
         trial=row.trial,
         index=row.number,

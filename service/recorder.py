@@ -18,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from models.lanes import LaneReport, Watch
+from search.aims import Aims
 from search.trial import TRIAL_ENDED, JobState, TrialReason, TrialState
 from service.batch import (
     Batch,
@@ -38,7 +39,7 @@ from service.patience import write_patiently
 from service.queries.events import NewEvent, append_events
 from service.queries.jobs import describe_job, get_job, list_commands
 from service.standing import Standing, Standings
-from service.tables import Job, Journal, Model, Trial, new_id
+from service.tables import Command, Job, Journal, Model, Trial, new_id
 from workers.errors import LeaseLost, StorageFull
 from workers.sink import JournalFact, ModelFact, SegmentFact, SnapshotFact, TrialFact
 
@@ -94,7 +95,8 @@ class Recorder:
         """Take the reports of one round."""
         rows, best = [], []
         for report in reports:
-            self._standings.observe(report)
+            if self._standings.observe(report):
+                self._moved[report.lane] = None
             if self._watches_else:
                 best.append(self._standings.of(report.lane).objective)
             self._changed.add(report.lane)
@@ -126,8 +128,8 @@ class Recorder:
         """Take the kind of device that the job is trained on."""
         self._numeric_class = name
 
-    def commands(self) -> list[tuple[int, str]]:
-        """Read the commands (id, kind) that have not been applied, oldest first; none while the database is away."""
+    def commands(self) -> Sequence[Command]:
+        """Read the commands that have not been applied, oldest first; none while the database is away."""
         try:
             with self._database.reading() as session:
                 return list_commands(session, self._claim.job_id)
@@ -139,6 +141,10 @@ class Recorder:
     def applied(self, command_id: int) -> None:
         """Take it that a command has been obeyed: it is stored with the round in which it took effect."""
         self._open.commands.append(command_id)
+
+    def heard(self, told_id: int) -> None:
+        """Take it that what was told has been heard: it goes with the round that made a report of it."""
+        self._open.told.append(told_id)
 
     def round_ended(self, round_number: int) -> None:
         """Make what came before whole, and store it unless the last write was a moment ago.
@@ -188,7 +194,8 @@ class Recorder:
         self._n_writes, self._seconds_before = job.n_writes, job.seconds
         trials = session.scalars(select(Trial).where(Trial.job_id == job.id).order_by(Trial.number))
         standings = {trial.number: _standing(trial) for trial in trials}
-        self._standings = Standings(job.maximize, self._watch or Watch(0, job.maximize), job.n_epochs, standings)
+        self._aims = Aims.of_spec(job.resolved_spec, job.maximize)
+        self._standings = Standings(self._aims, self._watch or Watch(0, job.maximize), job.n_epochs, standings)
         self._watches_else = self._standings.watch != Watch(0, job.maximize)
         self._totals = self._total(job.n_rounds)
         models = session.execute(select(Model.trial, Model.origin, Model.id).where(Model.job_id == job.id))
@@ -204,6 +211,9 @@ class Recorder:
 
     def _seal(self, n_rounds: int) -> None:
         """Close the round: what the trials and the job have come to is fixed here, not when it is written."""
+        for number in self._standings.move_front(self._changed):
+            self._changed.add(number)
+            self._moved[number] = None
         told = [NewEvent("trial", self._standings.of(number).told()) for number in self._moved]
         self._open.events[:0] = told
         self._open.trials = {number: self._standings.of(number).row() for number in sorted(self._changed)}
@@ -222,7 +232,7 @@ class Recorder:
         job = get_job(session, job_id)
         assert job is not None, "the fence has just updated it"
         if self._whole.models:
-            prune_models(session, job_id, job.keep_models, job.maximize)
+            prune_models(session, job_id, job.keep_models, self._aims)
         append_events(session, job_id, [*self._whole.events, NewEvent("job", describe_job(session, job))])
 
     def _fence(self, session: Session) -> bool:

@@ -23,6 +23,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from search.trial import IllegalTransition, JobReason, JobState
 from service import ray_cluster
 from service.database import Database
+from service.importing import importing
 from service.leases import Claim, Leases
 from service.settings import Settings, child_environment
 from workers.errors import LeaseLost, StorageFull
@@ -79,8 +80,9 @@ class Runner:
 
     def run(self) -> None:
         """Serve until stopped."""
-        self._actors = self._hire()
+        self._drivers.append(self._spawn())  # it comes up beside the pack actors
         try:
+            self._actors = self._hire()
             while not self._stopping.is_set():
                 try:
                     self._turn()
@@ -92,9 +94,10 @@ class Runner:
 
     def _hire(self) -> dict[str, Any]:
         """Connect to Ray and have the pack actors, warm and empty."""
-        import ray
+        with importing():
+            import ray
 
-        from workers.ray_seat import hire, plan_berths
+            from workers.ray_seat import hire, plan_berths
 
         ray_cluster.connect(
             self._address, ship_code=self._settings.ship_code and self._settings.ray_address is not None

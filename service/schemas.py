@@ -1,4 +1,4 @@
-"""Wire types of what the API answers. Requests are `workers.body.JobSpec` and the few small types at the end."""
+"""Wire types of what the API answers; requests are `workers.body.JobSpec` and `service/schemas_requests.py`."""
 
 from __future__ import annotations
 
@@ -75,6 +75,16 @@ class Best(BaseModel):
     model: str | None
 
 
+class EditView(View):
+    """Another space for the trials that had not begun."""
+
+    number: int
+    round: int | None = Field(description="The round after which it took effect; null while it has not.")
+    created_at: Moment
+    space: dict[str, Any] = Field(description="What it changed, as it was sent.")
+    constraints: list[Any] | None = Field(description="All constraints anew; null left them.")
+
+
 class JobView(View):
     """A tuning job."""
 
@@ -84,11 +94,18 @@ class JobView(View):
     reason: str
     detail: str
     labels: dict[str, str]
-    dataset: str = Field(description="As in the spec.")
-    spec: dict[str, Any] = Field(description="As it was sent.")
-    resolved_spec: dict[str, Any] = Field(description="With every default filled in.")
+    dataset: str | None = Field(description="As in the spec; null where trials are trained outside.")
+    parent: str | None = Field(description="The job that this one was made from; it may be gone.")
+    spec: dict[str, Any] = Field(description="As it was sent, and extended or edited since.")
+    resolved_spec: dict[str, Any] = Field(
+        description="With every default filled in; its space is the one before edits."
+    )
     plan: dict[str, Any] = Field(description="What the budget buys, as `preview` says it.")
     rungs: list[int] = Field(description="Ages at which the scheduler decides.")
+    takes_edits: bool = Field(
+        description="Whether its settings allow edits of its space, as long as it has trials to begin."
+    )
+    edits: list[EditView] = Field(description="Changes of the space while it ran, in order; `spec` has them all.")
     progress: Progress
     best: Best | None
     numeric_class: str | None = Field(description="The kind of device that it was trained on.")
@@ -114,10 +131,14 @@ class TrialView(View):
     reason: str
     parameters: dict[str, Any]
     rung: int | None
+    attempts: int = Field(description="1, and one more for each failure after which it was handed out again.")
     objective: float | None
     spread: float | None = Field(
         description="Standard deviation of the objective over folds and repeats, divided by their number; null for one."
     )
+    feasible: bool | None = Field(description="It keeps the job's limits; null without limits or a result.")
+    broken: dict[str, float | None] = Field(description="By how much it breaks a limit; null where it has no value.")
+    front: bool | None = Field(description="No other trial dominates it; null where the job has one objective.")
     best_epoch: int | None
     metrics: dict[str, float | None]
     epochs: int = Field(description="Age of its weights.")
@@ -205,7 +226,7 @@ class ModelView(View):
     objective: float | None
     metrics: dict[str, float | None] = Field(description="On validation rows.")
     test_metrics: dict[str, float | None] | None = Field(description="On test rows, if the split has any.")
-    confidence: ConfidenceView | None = Field(description="Of the winner, once its job has ended.")
+    confidence: ConfidenceView | None = Field(description="Of the winner's networks before a refit, at its job's end.")
     members: list[MemberView] | None = Field(description="Of an ensemble, the heaviest first.")
     formats: list[str]
     n_bytes: int
@@ -223,7 +244,7 @@ class BestView(BaseModel):
     """The winner: best epoch of the best trial, ties by trial number."""
 
     trial: TrialView
-    model: ModelView
+    model: ModelView | None = Field(description="null where trials are trained outside: their model is not here.")
     ensemble: ModelView | None = Field(description="Better than the winner on validation rows, which chose it.")
 
 
@@ -231,9 +252,7 @@ class RangeTestView(BaseModel):
     """What came of a job's learning rate range test; what is not finite is null."""
 
     rates: list[float] = Field(description="Learning rate of every step.")
-    losses: list[float | None] = Field(
-        description="Mean training loss of every step, before it; empty if the test failed."
-    )
+    losses: list[float | None] = Field(description="Mean training loss before each step; empty if the test failed.")
     smoothed: list[float | None] = Field(description="The losses, averaged over the steps before.")
     turn: float | None = Field(description="The rate at which the smoothed loss turns up.")
     suggested: float | None = Field(description="A tenth of the turn; null where `reason` says why.")
@@ -248,17 +267,6 @@ class EventView(View):
     id: int
     type: str
     data: dict[str, Any]
-
-
-class JobPatch(BaseModel):
-    """What can be changed about a job at any time."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    name: Name | None = Field(None, description="A new name; null leaves it.", examples=["housing, second try"])
-    labels: dict[LabelKey, LabelValue] | None = Field(
-        None, max_length=50, description="All labels anew; null leaves them.", examples=[{"team": "a"}]
-    )
 
 
 class Readiness(BaseModel):

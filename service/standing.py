@@ -9,12 +9,16 @@ from statistics import pstdev
 from typing import Any
 
 from models.lanes import LaneError, LaneReport, Watch
+from search.aims import Aims, Costs
 from search.trial import TRIAL_ENDED, TrialReason, TrialState
 from service.numbers import exact, finite, from_exact, plain
 from workers.sink import TrialFact
 
 OUT_OF_THE_RACE = frozenset({TrialState.DIVERGED, TrialState.FAILED, TrialState.CANCELLED})
-TOLD = ("number", "state", "reason", "parameters", "rung", "objective", "best_epoch", "epochs", "parent", "error")
+TOLD = (
+    *("number", "state", "reason", "parameters", "rung", "objective", "front", "best_epoch", "epochs"),
+    *("parent", "error", "attempts"),
+)
 
 
 @dataclass
@@ -31,10 +35,13 @@ class Standing:
     best_epoch: int | None = None
     metrics: list[Any] = field(default_factory=list)
     parts: list[Any] | None = None
+    violation: float | None = None
+    front: bool | None = None
     epochs: int = 0
     n_reports: int = 0
     parent: int | None = None
     error: dict[str, Any] | None = None
+    attempts: int = 1
 
     def change(self, fact: TrialFact) -> None:
         """Take over a new state."""
@@ -42,16 +49,27 @@ class Standing:
         self.parameters = plain(fact.parameters)
         self.error = describe_error(fact.error)
 
-    def observe(self, report: LaneReport, watch: Watch) -> bool:
+    def observe(self, report: LaneReport, watch: Watch, aims: Aims) -> bool:
         """Count a report, unless it has been counted before; the best epoch wins, the earlier one of equals."""
         if report.sequence <= self.n_reports:
             return False
         self.n_reports, self.epochs = report.sequence, report.epoch
+        self.attempts, self.error = self.attempts + report.is_retried, describe_error(report.error)
         value = report.values[0] if report.values else math.nan
         if math.isfinite(value) and watch.improves(report.values, self._watched(watch)):
             self.objective, self.best_sequence, self.best_epoch = value, report.sequence, report.epoch
             self.metrics, self.parts = exact(report.values), exact_parts(report)
+            self.violation = aims.violation(report.values) if aims.limits else None
         return True
+
+    def costs(self, aims: Aims) -> Costs:
+        """What it has come to for the objectives, less is better."""
+        return aims.costs(from_exact(self.metrics))
+
+    @property
+    def competes(self) -> bool:
+        """Whether it may lead: it has a result that keeps the limits, and has not failed."""
+        return self.objective is not None and not self.violation and self.state not in OUT_OF_THE_RACE
 
     def _watched(self, watch: Watch) -> float | None:
         """What the best epoch so far is the best for."""
@@ -66,23 +84,26 @@ class Standing:
     def told(self) -> dict[str, Any]:
         """The `trial` event: the trial without its metrics, but with the spread of its objective."""
         row = self.row()
-        return {name: row[name] for name in TOLD} | {"spread": spread_of(self.parts)}
+        own = {"spread": spread_of(self.parts), "feasible": is_feasible(self.violation)}
+        return {name: row[name] for name in TOLD} | own
 
 
 @dataclass
 class Standings:
     """All trials of one job, with the leader and the totals that its row shows."""
 
-    maximize: bool
+    aims: Aims
     watch: Watch
     n_epochs: int = 0
     trials: dict[int, Standing] = field(default_factory=dict)
     done: set[int] = field(default_factory=set)
     leader: int | None = None
+    _front: dict[int, Costs] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         self.done = {trial.number for trial in self.trials.values() if trial.state in TRIAL_ENDED}
         self._elect(self.trials.values())
+        self._front = {n: trial.costs(self.aims) for n, trial in self.trials.items() if trial.front and trial.competes}
 
     def change(self, fact: TrialFact) -> None:
         """Take over a trial's new state; one that diverged or failed leaves the race."""
@@ -94,12 +115,17 @@ class Standings:
             self.leader = None
             self._elect(self.trials.values())
 
-    def observe(self, report: LaneReport) -> None:
-        """Count a report of the trial that its lane carries."""
+    def observe(self, report: LaneReport) -> bool:
+        """Count a report of the trial that its lane carries; say whether it keeps the limits as it did not before."""
         trial = self.of(report.lane)
-        if trial.observe(report, self.watch):
-            self.n_epochs += report.outcome != "failed"
-            self._elect([trial])
+        before = is_feasible(trial.violation)
+        led_by = trial.costs(self.aims) if self.leader == trial.number else None
+        if trial.observe(report, self.watch, self.aims):
+            self.n_epochs += report.error is None
+            if led_by is not None and (not trial.competes or trial.costs(self.aims) > led_by):
+                self.leader = None  # its new best epoch breaks a limit, or is better by what is watched only
+            self._elect([trial] if self.leader is not None or led_by is None else self.trials.values())
+        return is_feasible(trial.violation) != before
 
     def of(self, number: int) -> Standing:
         """The standing of one trial, new if it was not known."""
@@ -113,18 +139,38 @@ class Standings:
         """The leader's objective."""
         return None if self.leader is None else self.trials[self.leader].objective
 
+    def move_front(self, changed: Iterable[int]) -> list[int]:
+        """Find the front of several objectives anew; name the trials that have come to it or left it.
+
+        `changed` are those that have changed since the last time: unless one of the front has become worse, nobody else
+        can come to it.
+        """
+        if not self.aims.are_several:
+            return []
+        looked_at = {*self._front, *changed}
+        if any(self._has_fallen(number) for number in self._front):
+            looked_at = set(self.trials)
+        racing = {n: from_exact(self.trials[n].metrics) for n in sorted(looked_at) if self.trials[n].competes}
+        self._front = {number: self.aims.costs(racing[number]) for number in self.aims.best(racing, keep=0)}
+        moved = [n for n in sorted(looked_at) if self.trials[n].front != (n in self._front)]
+        for number in moved:
+            self.trials[number].front = number in self._front
+        return moved
+
+    def _has_fallen(self, number: int) -> bool:
+        trial, before = self.trials[number], self._front[number]
+        return not trial.competes or any(now > was for now, was in zip(trial.costs(self.aims), before, strict=True))
+
     def _elect(self, candidates: Iterable[Standing]) -> None:
         for trial in candidates:
-            if trial.objective is not None and trial.state not in OUT_OF_THE_RACE and self._leads(trial):
+            if trial.competes and self._leads(trial):
                 self.leader = trial.number
 
     def _leads(self, trial: Standing) -> bool:
-        best = self.best_objective
-        if best is None or self.leader is None or trial.objective is None:
+        if self.leader is None:
             return True
-        if trial.objective == best:
-            return trial.number < self.leader
-        return is_better(trial.objective, best, self.maximize)
+        best = self.trials[self.leader]
+        return (trial.costs(self.aims), trial.number) < (best.costs(self.aims), best.number)
 
 
 def exact_parts(report: LaneReport) -> list[Any] | None:
@@ -141,9 +187,9 @@ def spread_of(parts: Sequence[Sequence[Any]] | None, place: int = 0) -> float | 
     return finite(pstdev(column)) if all(map(math.isfinite, column)) else None
 
 
-def is_better(value: float, other: float, maximize: bool) -> bool:
-    """Whether `value` beats `other`."""
-    return value > other if maximize else value < other
+def is_feasible(violation: float | None) -> bool | None:
+    """Whether limits are kept; None where there are none, or no result."""
+    return None if violation is None else violation == 0
 
 
 def describe_error(error: LaneError | None) -> dict[str, Any] | None:

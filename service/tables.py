@@ -34,6 +34,8 @@ NAMES = {
     "pk": "pk_%(table_name)s",
 }
 Facts = dict[str, Any]
+SPARE_ROUND = 2**31 - 1
+"""The round of reports that an extended job has yet to reach again: at hand, not to be shown."""
 
 
 class Table(DeclarativeBase):
@@ -75,6 +77,7 @@ class Job(Table):
     name: Mapped[str] = mapped_column(String(200))
     labels: Mapped[Facts]
     dataset_id: Mapped[str | None] = mapped_column(ForeignKey("dataset.id", ondelete="SET NULL"), index=True)
+    parent: Mapped[str | None] = mapped_column(String(32))  # no key: the name of a parent outlives it
     spec: Mapped[Facts]
     resolved_spec: Mapped[Facts]
     plan: Mapped[Facts]
@@ -115,7 +118,11 @@ def _job_key() -> Mapped[str]:
 
 
 class Trial(Table):
-    """One point with its state and the totals of its reports; `metrics` and `parts` are those of its best epoch."""
+    """One point with its state and the totals of its reports; `metrics` and `parts` are those of its best epoch.
+
+    `violation` says how far they break the job's limits, 0 to 1; `front` whether no other trial dominates it. Both are
+    null where the job has no such thing.
+    """
 
     __tablename__ = "trial"
     job_id: Mapped[str] = _job_key()
@@ -129,10 +136,13 @@ class Trial(Table):
     best_epoch: Mapped[int | None]
     metrics: Mapped[list[Any]]
     parts: Mapped[list[Any] | None]
+    violation: Mapped[float | None]
+    front: Mapped[bool | None]
     epochs: Mapped[int] = mapped_column(default=0)
     n_reports: Mapped[int] = mapped_column(default=0)
     parent: Mapped[int | None]
     error: Mapped[Facts | None]
+    attempts: Mapped[int] = mapped_column(default=1)
     created_at: Mapped[float] = mapped_column(default=now())
     updated_at: Mapped[float] = mapped_column(default=now())
     __table_args__ = (Index("ix_trial_job_id_objective", "job_id", "objective", "number"),)
@@ -205,6 +215,7 @@ class Command(Table):
     id: Mapped[int] = mapped_column(primary_key=True)
     job_id: Mapped[str] = mapped_column(ForeignKey("job.id", ondelete="CASCADE"), index=True)
     kind: Mapped[str] = mapped_column(String(20))
+    payload: Mapped[Facts | None]
     created_at: Mapped[float] = mapped_column(default=now())
     applied_at: Mapped[float | None]
 

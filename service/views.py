@@ -6,11 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from models.schema import ColumnSchema
+from search.aims import Aims
+from service.editing import takes_edits
 from service.numbers import finite, from_exact
 from service.queries.jobs import describe_best, describe_progress
 from service.schemas import (
     DatasetDetail,
     DatasetView,
+    EditView,
     JobView,
     ModelDetail,
     ModelView,
@@ -20,22 +23,27 @@ from service.schemas import (
     TrialDetail,
     TrialView,
 )
-from service.standing import spread_of
+from service.standing import is_feasible, spread_of
 from service.tables import Dataset, Job, Model, Report, Segment, Trial
 
 MODEL_FORMATS = ["package", "safetensors"]
-_JOB_COLUMNS = ("id", "name", "state", "reason", "detail", "labels", "spec", "resolved_spec", "plan", "numeric_class")
+_JOB_COLUMNS = (
+    *("id", "name", "state", "reason", "detail", "labels"),
+    *("parent", "spec", "resolved_spec", "plan", "numeric_class"),
+)
 _JOB_MOMENTS = ("created_at", "updated_at", "started_at", "ended_at")
 _MODEL_COLUMNS = ("id", "trial", "origin", "epoch", "objective", "metrics", "test_metrics", "n_bytes", "sha256")
 
 
-def view_job(job: Job, best_model: str | None) -> JobView:
+def view_job(job: Job, best_model: str | None, edits: Sequence[Mapping[str, Any]] = ()) -> JobView:
     """Show a job."""
     columns = {name: getattr(job, name) for name in (*_JOB_COLUMNS, *_JOB_MOMENTS)}
     return JobView(
         **columns,
-        dataset=str(job.spec.get("dataset")),
+        dataset=job.spec.get("dataset"),
         rungs=job.plan.get("rungs") or [],
+        takes_edits=takes_edits(job.resolved_spec),
+        edits=[EditView.model_validate(edit) for edit in edits],
         progress=describe_progress(job),  # type: ignore[arg-type]  # Pydantic reads the dict
         best=describe_best(job, best_model),  # type: ignore[arg-type]
     )
@@ -52,10 +60,23 @@ def metric_names(job: Job) -> list[str]:
     return names
 
 
-def view_trial(trial: Trial, metrics: Sequence[str]) -> TrialView:
+def read_aims(job: Job) -> Aims:
+    """Read what a job is after."""
+    return Aims.of_spec(job.resolved_spec, job.maximize)
+
+
+def view_trial(trial: Trial, job: Job) -> TrialView:
     """Show a trial."""
-    columns = {name: getattr(trial, name) for name in TrialView.model_fields if name not in ("metrics", "spread")}
-    return TrialView(**columns, metrics=_name_metrics(metrics, trial.metrics), spread=spread_of(trial.parts))
+    derived = ("metrics", "spread", "feasible", "broken")
+    columns = {name: getattr(trial, name) for name in TrialView.model_fields if name not in derived}
+    broken = read_aims(job).broken(from_exact(trial.metrics)) if trial.violation else {}
+    return TrialView(
+        **columns,
+        metrics=_name_metrics(metric_names(job), trial.metrics),
+        spread=spread_of(trial.parts),
+        feasible=is_feasible(trial.violation),
+        broken={metric: finite(excess) for metric, excess in broken.items()},
+    )
 
 
 def view_trial_detail(trial: Trial, job: Job, segments: Sequence[Segment]) -> TrialDetail:
@@ -67,7 +88,7 @@ def view_trial_detail(trial: Trial, job: Job, segments: Sequence[Segment]) -> Tr
         for number, values in enumerate(parts)
     ]
     return TrialDetail(
-        **dict(view_trial(trial, names)),
+        **dict(view_trial(trial, job)),
         segments=[SegmentView.model_validate(segment) for segment in segments],
         folds=folds,
         spreads={name: spread_of(parts, place) for place, name in enumerate(names)} if parts else {},

@@ -16,7 +16,7 @@ import pytest
 from models.artifact import Predictor
 from models.bundled import BUNDLED, bundled_table, bundled_target
 from models.scores import DEFAULTS, SCORES
-from search.discovery import ALGORITHMS, SCHEDULERS
+from search.discovery import ALGORITHMS, FORMATS, SCHEDULERS
 from search.plugins import admit
 from service.__main__ import app as commands
 from service.app import create_app
@@ -99,6 +99,10 @@ def test_every_metric_is_listed_with_its_tasks_direction_and_needs() -> None:
             of = [letters[task] for task, names in DEFAULTS.items() if task in letters and score.name in names]
             assert (marked[1] if marked else tasks) == " ".join(of), score.name
     assert set(default) == {name for names in DEFAULTS.values() for name in names}
+
+
+def test_every_format_that_imports_is_listed_and_no_other() -> None:
+    assert re.findall(r"^\| `(\w+)` \|", read("docs/imports.md"), re.MULTILINE) == list(FORMATS)
 
 
 def test_every_route_is_listed_and_no_other() -> None:
@@ -238,6 +242,30 @@ def test_the_scores_of_the_readme_are_those_of_the_results() -> None:
     assert f"chapter's split | {of_california['test']:.3f} | {of_california['ensemble_test']:.3f} |" in readme
     for name in ("digits", "breast_cancer"):
         assert f"with a refit | {figures[name]['test']['mean']:.3f} |" in readme
+
+
+def test_the_searches_of_the_readme_are_those_of_the_results() -> None:
+    tables, readme = read_figures("search_quality")["tables"], (ROOT / "README.md").read_text()
+    both = [tables[name] for name in ("protein", "parkinsons")]
+    for kind in ("gp", "evolution", "optuna", "hyperopt"):
+        first, second = (table["algorithms"][kind]["parallelism 1"]["mean"] for table in both)
+        assert re.search(rf"\| `{kind}`(, the default without rungs)? \| {first:.4f} \| {second:.4f} \|", readme), kind
+    for library in ("Optuna", "Hyperopt"):
+        means = [[of["mean"] for name, of in table["libraries"].items() if name.startswith(library)] for table in both]
+        assert f"{library}'s TPE by itself | {min(means[0]):.4f} | {min(means[1]):.4f} |" in readme
+    for label, trials in (("its exact expectation", "100"), ("with 200 trials", "200")):
+        first, second = (table["random expected"][trials] for table in both)
+        assert f"{label} | {first:.4f} | {second:.4f} |" in readme
+
+
+def test_the_epochs_to_a_target_of_the_readme_are_those_of_the_results() -> None:
+    tasks, readme = read_figures("epochs_to_target")["tasks"], (ROOT / "README.md").read_text()
+    rows = {"asha": "`asha`", "asha, hyperopt": "`asha` with `hyperopt`", "pbt": "`pbt`"}
+    rows |= {"hyperband": "`hyperband`", "hyperband, bohb": "`hyperband` with `bohb`"}
+    for kind, row in rows.items():
+        shares = [tasks[name][kind]["share_of_whole"] for name in ("digits", "california")]
+        said = ["not reached" if share is None else f"{share:.2f}" for share in shares]
+        assert f"| {row} | {said[0]} | {said[1]} |" in readme, kind
 
 
 def read_figures(name: str) -> dict[str, Any]:

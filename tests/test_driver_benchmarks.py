@@ -10,9 +10,12 @@ from typing import Any
 
 import pytest
 
+from benchmarks import epochs_to_target
 from benchmarks.instant import CountingSink, InstantSeat, digits_body, race, without_models
 from benchmarks.scaling import CallCosts, Calls, Run, find_limit, fit_calls, predict, simulate
+from benchmarks.suggestions import hyperopt_alone, optuna_alone, ours
 from models.bundled import bundled_table, bundled_target
+from models.prepare import prepare
 from workers.fleet import Fleet
 from workers.resolved import ResolvedJob
 from workers.spec import read_spec, resolve
@@ -88,3 +91,39 @@ def numbers_of(value: Any) -> list[float]:
     if isinstance(value, dict):
         return [number for item in value.values() for number in numbers_of(item)]
     return [value] if isinstance(value, int | float) else []
+
+
+def test_a_search_that_stops_at_a_target_trained_as_long_as_the_course_of_the_whole_search_says() -> None:
+    task = epochs_to_target.Task(bundled_table("iris"), {"dataset": "iris", "target": bundled_target("iris")})
+    setting = epochs_to_target.Setting({"kind": "fifo"}, 6)
+    whole = task.resolve(0, setting)
+    prepared = prepare(task.table, whole.prepare_request())
+    course = epochs_to_target.search(whole, prepared)
+    assert course.n_reports == 6 * epochs_to_target.EPOCHS
+    until = course.epochs_until(course.best)
+    assert until is not None
+    stopped = epochs_to_target.search(task.resolve(0, setting, course.best), prepared)
+    assert (stopped.best, stopped.n_reports) == (course.best, until)
+    assert course.epochs_until(course.best / 2) is None
+
+
+def test_shares_of_random_search_are_medians_and_a_target_that_was_missed_counts_as_the_longest_way() -> None:
+    missed, none = [None, None, 10], [99, 99, 10]
+    epochs = dict.fromkeys(epochs_to_target.SETTINGS, missed)
+    epochs |= {"random": [50, 40, 60], "asha": [30, 10, 20], "hyperband": [None, 25, 20]}
+    trained = dict.fromkeys(epochs_to_target.SETTINGS, none)
+    trained |= {"random": [100, 100, 100], "asha": [30, 10, 20], "hyperband": [99, 25, 20]}
+    found = epochs_to_target.summarise(epochs, trained)
+    assert (found["asha"]["share_of_whole"], found["asha"]["share_of_first_reached"]) == (0.2, 0.333)
+    assert (found["hyperband"]["share_of_whole"], found["hyperband"]["not_reached"]) == (0.25, 1)
+    assert found["pbt"]["share_of_whole"] is None
+    assert [found[kind]["in_a_third"] for kind in ("asha", "hyperband", "pbt")] == [True, True, False]
+
+
+@pytest.mark.parametrize(("kind", "alone"), [("hyperopt", hyperopt_alone), ("optuna", optuna_alone)])
+def test_the_library_by_itself_is_asked_for_what_our_search_asks_it_for(kind: str, alone: Any) -> None:
+    courses: list[list[float]] = [[], []]
+    for turn, values in zip((ours(kind, 30), alone(30)), courses, strict=True):
+        for _ in range(30):
+            values.append(turn())
+    assert courses[0] == pytest.approx(courses[1]), "the same seed and settings: the same points"

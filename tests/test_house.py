@@ -15,7 +15,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("search", "models", "workers", "service")
 MOST_LINES = 300
-SEARCH_MAY_IMPORT = {"search", "pydantic"}
+SEARCH_MAY_IMPORT = {"search", "pydantic", "numpy"}
 SQL = {"sqlalchemy", "alembic", "psycopg", "sqlite3"}
 HTTP = {"fastapi", "starlette", "uvicorn", "httpx"}
 
@@ -70,14 +70,14 @@ def test_the_arrows_between_packages_hold() -> None:
     assert done.returncode == 0, done.stdout[-3000:]
 
 
-def test_search_needs_pydantic_only_until_a_plug_in_is_built() -> None:
+def test_search_needs_pydantic_and_numpy_only_until_a_plug_in_is_built() -> None:
     early = [found for found in imports("search") if found.at_import and found.root not in sys.stdlib_module_names]
     assert early, "nothing found: the walk is broken"
     assert [found for found in early if found.root not in SEARCH_MAY_IMPORT] == []
 
 
 def test_models_train_without_ray() -> None:
-    assert files_that_import({"ray", "hyperopt"}, "models") == set()
+    assert files_that_import({"ray", "hyperopt", "optuna"}, "models") == set()
 
 
 def test_torch_is_the_matter_of_models() -> None:
@@ -90,7 +90,11 @@ def test_only_the_joint_knows_the_controller_side_of_tune() -> None:
         for found in imports(*PACKAGES)
         if re.match(r"ray\.(tune\.(execution|experiment)|train|air)", found.module)
     ]
-    assert {found.file for found in inside} == {"workers/controller.py", "workers/lane_manager.py"}
+    assert {found.file for found in inside} == {
+        "workers/controller.py",
+        "workers/lane_manager.py",
+        "workers/succession.py",
+    }
 
 
 def test_sql_and_http_are_spoken_by_the_service_alone() -> None:
@@ -111,7 +115,8 @@ def _reads_environment(path: Path) -> bool:
 
 @pytest.mark.parametrize("module", ["workers.spec", "workers.resolved", "workers.catalog", "service.app"])
 def test_a_spec_is_read_without_ray_and_without_torch(module: str) -> None:
-    program = f"import sys, {module}; print(sorted({{'ray', 'torch', 'hyperopt'}} & set(sys.modules)))"
+    heavy = {"ray", "torch", "hyperopt", "optuna", "sklearn", "scipy"}
+    program = f"import sys, {module}; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert done.stdout.strip() == "[]", done.stdout + done.stderr
 

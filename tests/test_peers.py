@@ -92,6 +92,7 @@ def ours() -> tuple[list[Point], list[Score]]:
     return points, average([run[1] for run in runs])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("train", "margin"), [(train_plainly, 0.02), (train_scikit_learn, 0.03)])
 def test_ours_scores_like_others_on_the_same_configurations(
     ours: tuple[list[Point], list[Score]], train: Train, margin: float

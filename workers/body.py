@@ -4,101 +4,40 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import Field, JsonValue
 
 from models.schema import Split
 from search.budget import MOST_TRIALS, Budget
+from search.constraints import MOST, AnyConstraint
 from search.discovery import AnyAlgorithm, AnyScheduler
+from search.limits import Limit
 from search.space import Space
+from workers.body_parts import Columns, EarlyStopping, Ensemble, GivenPoint, RangeTest, Stretch, Strict, WarmStart
 
 MOST_LANES_PER_TRIAL = 1000
+TrainerKind = Literal["mlp", "neuroevolution", "external", "table"]
 _EXAMPLE_SPACE = {"learning_rate": {"type": "float", "low": 3e-4, "high": 3e-2, "log": True}}
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Columns(_Strict):
-    """Which columns are features, and how they are read."""
-
-    include: list[str] | None = Field(
-        default=None, description="The features; null takes all columns but targets and split.", examples=[None]
-    )
-    exclude: list[str] = Field(default_factory=list, description="Columns that are no features.", examples=[["split"]])
-    kinds: dict[str, Literal["numeric", "categorical", "date"]] = Field(
-        default_factory=dict, description="Kinds that differ from what was detected.", examples=[{"zip": "categorical"}]
-    )
-
-
-class EarlyStopping(_Strict):
-    """When a trial ends by itself, and which of its epochs is the best: that of the watched metric."""
-
-    patience: int = Field(
-        default=10, ge=1, le=100_000, description="Epochs without an improvement.", examples=[10], strict=True
-    )
-    min_delta: float = Field(
-        default=0.0, ge=0, description="What is better by no more than this is no improvement.", examples=[1e-4]
-    )
-    metric: str | None = Field(
-        default=None,
-        description="The metric to watch, on the stopping rows if the split has any; null is the objective.",
-        examples=["accuracy"],
-    )
-
-
-class RangeTest(_Strict):
-    """A learning rate range test before the search, at the default point of the space."""
-
-    low: float = Field(default=1e-5, gt=0, le=100, description="Learning rate of the first step.", examples=[1e-5])
-    high: float = Field(default=10.0, gt=0, le=100, description="Learning rate of the last step.", examples=[10.0])
-    steps: int = Field(
-        default=500, ge=20, le=10_000, strict=True, description="Steps from low to high.", examples=[500]
-    )
-    lanes: int = Field(
-        default=3, ge=1, le=64, strict=True, description="Networks whose losses are averaged.", examples=[3]
-    )
-    adopt: bool = Field(
-        default=False,
-        strict=True,
-        description="Whether learning_rate is searched within the suggested interval; it must be a float of the space.",
-        examples=[True],
-    )
-
-
-class Ensemble(_Strict):
-    """Which of the contenders to average: greedy selection on validation rows (Caruana et al. 2004)."""
-
-    size: int = Field(
-        default=10,
-        ge=2,
-        le=100,
-        strict=True,
-        description="Draws with replacement, and so the most members.",
-        examples=[10],
-    )
-    start: int = Field(
-        default=1, ge=1, le=100, strict=True, description="Best contenders that are drawn first.", examples=[1]
-    )
-    bags: int = Field(
-        default=1,
-        ge=1,
-        le=100,
-        strict=True,
-        description="Selections from random halves of the contenders, averaged; 1 selects once, from all.",
-        examples=[1],
-    )
-
-
-class JobSpec(_Strict):
+class JobSpec(Strict):
     """One tuning job as a user asks for it. A dataset and a target are a whole job."""
 
     name: str | None = Field(default=None, max_length=200, description="A name to find it by.", examples=["housing"])
     labels: dict[str, str] = Field(
         default_factory=dict, max_length=50, description="Labels to filter lists by.", examples=[{"team": "a"}]
     )
-    dataset: str = Field(
-        min_length=1, max_length=200, description="Id of an upload, or name of a bundled set.", examples=["iris"]
+    parent: str | None = Field(
+        default=None,
+        max_length=32,
+        description="The job that this one is made from, for whoever looks; what it says changes nothing.",
+        examples=[None],
+    )
+    dataset: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=200,
+        description="Id of an upload, or name of a bundled set; every trainer but external needs one.",
+        examples=["iris"],
     )
     target: str | list[str] | None = Field(
         default=None,
@@ -110,8 +49,8 @@ class JobSpec(_Strict):
         default="auto", description="What is predicted; auto decides by the target.", examples=["auto"]
     )
     split: Split = Field(default=Split(), description="Which rows test, validate and train.", examples=[{"test": None}])
-    trainer: Literal["mlp", "neuroevolution", "external", "table"] = Field(
-        default="mlp", description="What a trial runs.", examples=["mlp"]
+    trainer: TrainerKind = Field(
+        default="mlp", description="What a trial runs; external: a program of yours, by ask and tell.", examples=["mlp"]
     )
     fixed: dict[str, JsonValue] = Field(
         default_factory=dict, description="Hyperparameters that do not vary.", examples=[{"optimizer": "adam"}]
@@ -119,16 +58,36 @@ class JobSpec(_Strict):
     space: Space | None = Field(
         default=None, description="Hyperparameters that vary, by name.", examples=[_EXAMPLE_SPACE]
     )
+    constraints: list[AnyConstraint] = Field(
+        default_factory=list,
+        max_length=MOST,
+        description="What every point of the space satisfies: expressions over names, and weighted sums within bounds.",
+        examples=[["units * hidden_layers <= 400", {"sum": {"units": 1, "batch_size": 1}, "le": 300}]],
+    )
     preset: str | None = Field(
         default=None,
         description="A ready space; default when neither preset nor space is given. fixed and space win over it.",
         examples=["default"],
     )
-    objective: str | list[str] | None = Field(
+    schedule: list[Stretch] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=10_000,
+        description="Nothing is searched: one trial follows these stretches, as a trial's `/schedule` exports them.",
+        examples=[None],
+    )
+    objective: str | list[str | dict[str, JsonValue]] | dict[str, JsonValue] | None = Field(
         default=None,
         description="The metric to optimise on validation rows; null is mean_squared_error, log_loss, or accuracy where"
-        " a loss gives no probabilities.",
+        " a loss gives no probabilities. Of the trainer external: {name, maximize} of a value that is told."
+        " A list of up to 4: the trials that none dominates are kept, and the first decides who is best of them.",
         examples=["mean_squared_error"],
+    )
+    limits: list[Limit] = Field(
+        default_factory=list,
+        max_length=20,
+        description="What a trial's results have to keep to win: bounds on metrics, or on n_parameters, multiply_adds.",
+        examples=[[{"metric": "n_parameters", "at_most": 50000}]],
     )
     metrics: list[str] | None = Field(
         default=None,
@@ -138,8 +97,9 @@ class JobSpec(_Strict):
     )
     algorithm: AnyAlgorithm | None = Field(
         default=None,
-        description="What proposes points; null is hyperopt, or random where hyperopt does not fit the scheduler.",
-        examples=[{"kind": "hyperopt"}],
+        description="What proposes points; null is hyperopt under a scheduler with rungs (asha), gp under others,"
+        " random where they do not fit.",
+        examples=[{"kind": "gp"}],
     )
     scheduler: AnyScheduler | None = Field(
         default=None, description="What decides who goes on; null is asha.", examples=[{"kind": "asha"}]
@@ -157,6 +117,12 @@ class JobSpec(_Strict):
     )
     start_from_default: bool = Field(
         default=True, description="Trial 0 is the default point of the space.", examples=[True]
+    )
+    warm_start: WarmStart | None = Field(
+        default=None, description="Earlier jobs to begin with; null begins anew.", examples=[None]
+    )
+    points: list[GivenPoint] = Field(
+        default_factory=list, max_length=1000, description="Points to try first, in order.", examples=[[]]
     )
     parallelism: int | None = Field(
         default=None,
@@ -192,7 +158,24 @@ class JobSpec(_Strict):
     )
     ensemble: Ensemble | None = Field(
         default=Ensemble(),
-        description="How to average contenders into one more model; null, folds, repeats and refit do without.",
+        description="How to average contenders into one more model; null does without.",
         examples=[{"size": 10}],
+    )
+    dedupe: bool | None = Field(
+        default=None,
+        description="Whether a point that comes again takes over the reports of its first trial and is not trained"
+        " again; null does, but not under a scheduler that changes parameters.",
+        examples=[None],
+    )
+    max_failed_trials: int | None = Field(
+        default=None,
+        ge=0,
+        le=MOST_TRIALS,
+        strict=True,
+        description="The job fails when more trials than this have failed; null is half of them, at least 10.",
+        examples=[None],
+    )
+    retries: int = Field(
+        default=0, ge=0, le=5, strict=True, description="Failures of an external trial to try again.", examples=[0]
     )
     seed: int = Field(default=0, ge=0, lt=2**32, strict=True, description="Seed of search and training.", examples=[42])

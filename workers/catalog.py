@@ -9,11 +9,13 @@ from models.hyper import ActivationName
 from models.hyper_training import OptimizerName
 from models.lanes import Task
 from models.loss_table import LOSSES
-from models.scores import DEFAULTS, scores_for
-from search.discovery import ALGORITHMS, SCHEDULERS
+from models.scores import DEFAULTS, FACTS, scores_for
+from search.discovery import ALGORITHMS, FORMATS, SCHEDULERS
 from search.plugins import Algorithm, Scheduler, admit
 from search.space import Space
 from workers.body import JobSpec
+from workers.external import ABOUT as EXTERNAL
+from workers.external import SAYS
 from workers.presets import PRESETS
 from workers.trainers import TRAINERS
 from workers.trainers.base import Trainer
@@ -26,7 +28,11 @@ def catalog() -> dict[str, Any]:
         "space": Space.model_json_schema(),
         "algorithms": [_describe_algorithm(algorithm) for algorithm in ALGORITHMS.values()],
         "schedulers": [_describe_scheduler(scheduler) for scheduler in SCHEDULERS.values()],
-        "trainers": [_describe_trainer(trainer) for trainer in TRAINERS.values()],
+        "imports": [{"kind": name, "about": form.about(), "example": form.example} for name, form in FORMATS.items()],
+        "trainers": [
+            *(_describe_trainer(trainer) for trainer in TRAINERS.values()),
+            {"kind": "external", "about": EXTERNAL, "tasks": [], "says": sorted(SAYS)},
+        ],
         "hyperparameters": [_describe_hyperparameter(TRAINERS["mlp"], name) for name in TRAINERS["mlp"].names],
         "activations": list(get_args(ActivationName)),
         "optimizers": list(get_args(OptimizerName)),
@@ -35,8 +41,15 @@ def catalog() -> dict[str, Any]:
             for name, loss in LOSSES.items()
         ],
         "metrics": {task: _describe_metrics(task) for task in get_args(Task)},
+        "facts": [{"name": name, "maximize": False, "about": about} for name, about in FACTS.items()],
         "presets": [
-            {"name": p.name, "about": p.about, "fixed": p.fixed, "space": p.space.model_dump(mode="json")}
+            {
+                "name": p.name,
+                "about": p.about,
+                "trainer": p.trainer,
+                "fixed": p.fixed,
+                "space": p.space.model_dump(mode="json"),
+            }
             for p in PRESETS.values()
         ],
         "datasets": [{"name": name, "target": bundled_target(name)} for name in BUNDLED],
@@ -67,7 +80,13 @@ def _describe_scheduler(scheduler: type[Scheduler]) -> dict[str, Any]:
 
 def _describe_trainer(trainer: Trainer) -> dict[str, Any]:
     about = (type(trainer).__doc__ or "").splitlines()[0]
-    return {"kind": trainer.kind, "about": about, "tasks": list(trainer.tasks)}
+    return {
+        "kind": trainer.kind,
+        "about": about,
+        "tasks": list(trainer.tasks),
+        "default_preset": trainer.default_preset,
+        "hyperparameters": [_describe_hyperparameter(trainer, name) for name in trainer.names],
+    }
 
 
 def _describe_hyperparameter(trainer: Trainer, name: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The joint with Ray Tune; with `workers/lane_manager.py` the only place that knows Tune's controller side.
+"""The joint with Ray Tune; with `lane_manager.py` and `succession.py` the only place that knows Tune's controller side.
 
 Tune's own controller, searchers and schedulers decide as they are; the object through which the controller reaches its
 actors is replaced by one that hands out lanes. A trial has no process, and no call goes to a Ray cluster.
@@ -12,7 +12,7 @@ import random
 import tempfile
 import warnings
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,27 +21,20 @@ from typing import Any
 import numpy as np
 import ray.train._internal.storage
 from ray.train._internal.session import _FutureTrainingResult, _TrainingResult
-from ray.tune import Trainable
 from ray.tune.execution.placement_groups import resource_dict_to_pg_factory
 from ray.tune.execution.tune_controller import TuneController
 from ray.tune.experiment import Experiment, Trial
-from ray.tune.search import SearchGenerator
 
-from search.domains import tune_space
-from search.space import Domain
 from search.trial import TrialReason, TrialState
 from workers.errors import SchedulerStuck
 from workers.lane_manager import JointSettings, LaneManager, Rounds
 from workers.ledger import Ledger
 from workers.lives import TrialLife
+from workers.succession import Succession
 
 logging.getLogger("ray.tune").setLevel(logging.ERROR)  # PBT tells every exploit at INFO; the sink has it as a segment
 
 WAITING = frozenset({Trial.PENDING, Trial.PAUSED})
-
-
-class Lane(Trainable):
-    """The trainable that Tune believes it runs; never instantiated, since lanes have no actor."""
 
 
 class SavedResult(_FutureTrainingResult):
@@ -102,6 +95,7 @@ class PackedController(TuneController):
     def _maybe_update_trial_queue(self) -> None:
         """Ask for new points only when all that happened in the round is known."""
         if not self._lanes.events:
+            self._search_alg.renew(lambda: [trial for trial in self._waiting if not self._lanes.has_begun(trial)])
             super()._maybe_update_trial_queue()
 
     def _update_trial_queue(self, blocking: bool = False, timeout: int = 600) -> bool:
@@ -160,9 +154,11 @@ class PackedController(TuneController):
 class Joint:
     """Runs a search over the lanes of a ledger, step by step."""
 
-    def __init__(self, settings: JointSettings, ledger: Ledger, rounds: Rounds, search: Any, scheduler: Any) -> None:
+    def __init__(
+        self, settings: JointSettings, ledger: Ledger, rounds: Rounds, search: Succession, scheduler: Any
+    ) -> None:
         self._settings, self._ledger, self._rounds = settings, ledger, rounds
-        self._lanes = LaneManager(settings, ledger, rounds)
+        self._lanes = LaneManager(settings, ledger, rounds, search)
         self._search, self._scheduler = search, scheduler
         self._staging = tempfile.TemporaryDirectory(prefix="regatta-tune-")
 
@@ -175,23 +171,20 @@ class Joint:
     def __exit__(self, *_: object) -> None:
         self._staging.cleanup()
 
-    def run(self, n_trials: int, domains: Mapping[str, Domain]) -> None:
+    def run(self) -> None:
         """Search until Tune has finished or the rounds say that it is over."""
-        controller, experiment = self._prepare(n_trials, domains)
+        controller, experiment = self._prepare()
         with controller.exchanged_world():
-            self._search.add_configurations([experiment])
+            self._search.begin(experiment)
             while not self._rounds.is_over() and not controller.is_finished():
                 controller.step()
                 for trial in sorted(controller.touched, key=self._lanes.number_of):
                     self._follow(trial)
                 controller.touched.clear()
 
-    def _prepare(self, n_trials: int, domains: Mapping[str, Domain]) -> tuple[PackedController, Experiment]:
-        """Make Tune's controller. A SearchGenerator knows its space; the others draw from the experiment's."""
-        path = Path(self._staging.name) / "storage"
-        space = {} if isinstance(self._search, SearchGenerator) else tune_space(domains)
-        experiment = Experiment("job", Lane, config=space, num_samples=n_trials, storage_path=str(path))
-        _lighten(experiment.spec)
+    def _prepare(self) -> tuple[PackedController, Experiment]:
+        """Make Tune's controller, and the experiment that it begins with."""
+        experiment = self._search.experiment(Path(self._staging.name) / "storage")
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="fail_fast='raise'")  # it warns of processes that lanes have not
             controller = PackedController(
@@ -218,14 +211,6 @@ class Joint:
         elif trial.status == Trial.TERMINATED:
             life.rung = self._settings.scheduler.rung_of(self._scheduler, trial)
             self._ledger.set_state(number, *end_of(life, self._settings.epochs))
-
-
-def _lighten(spec: dict[str, Any]) -> None:
-    """Spare Tune, which copies and parses this for every trial, what has its default and what no trial changes."""
-    for name in ("stop", "checkpoint_config", "export_formats", "log_to_file"):
-        del spec[name]
-    for shared in (spec["storage"], *spec["config"].values()):
-        shared.__deepcopy__ = lambda memo, shared=shared: shared
 
 
 def end_of(life: TrialLife, epochs: int) -> tuple[TrialState, TrialReason]:

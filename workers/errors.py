@@ -31,5 +31,9 @@ class WorkersLost(Exception):
     """No pack actor is left. The job waits in the queue for others; nothing of it is wrong."""
 
 
+class NothingTold(Exception):
+    """Nobody tells this external job anything, and others wait for a driver: it goes on when somebody does."""
+
+
 class LeaseLost(Exception):
     """Another driver owns the job now: stop writing, change nothing."""

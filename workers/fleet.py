@@ -5,50 +5,21 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
-from models.hyper import Hyperparameters
-from models.lanes import LaneReport, LaneStart, LaneState, Layers, PackSettings, Views
+from models.hyper import Hyperparameters, LaneHyperparameters
+from models.lanes import LaneReport, LaneStart, LaneState, Layers, PackSettings, ViewShape
 from models.layout import Layout
 from models.range_test import Sweep
-from workers.costs import ONE_BY_ONE, JobShape, LaneLoad, prices_for
+from workers.costs import WITH_KERNELS, LaneLoad, tariff_for
 from workers.errors import WorkersLost
+from workers.lanes import JobContext
 from workers.pack_host import Lease, Swept
 from workers.placement import Paces, even_out, place
 from workers.seat import Seat, SeatLost
 
 MAX_REPEATS = 20
 """So often in a row a round or a range test may lose workers before the job gives up."""
-
-
-class Lanes(Protocol):
-    """The verbs of a fleet, as whoever keeps account of lanes uses them; see `Fleet`."""
-
-    def open(self, context: JobContext) -> dict[str, str]: ...
-
-    def start(self, starts: Sequence[LaneStart]) -> list[LaneReport]: ...
-
-    def train(self, epochs: Mapping[int, int]) -> list[LaneReport]: ...
-
-    def save(self, lanes: Iterable[int]) -> dict[int, LaneState]: ...
-
-    def drop(self, lanes: Iterable[int]) -> None: ...
-
-    def take_lost(self) -> set[int]: ...
-
-    def take_shortages(self) -> dict[str, str]: ...
-
-    def close(self) -> None: ...
-
-
-@dataclass(frozen=True)
-class JobContext:
-    """What a pack needs to know of a job before lanes arrive."""
-
-    lease: Lease
-    data: Views
-    settings: PackSettings
 
 
 class Fleet:
@@ -70,10 +41,10 @@ class Fleet:
         self._lost: set[int] = set()
         self._context: JobContext | None = None
         self._shared: tuple[Any, PackSettings] | None = None
-        self._prices = ONE_BY_ONE
+        self._tariff = WITH_KERNELS
         self._paces = Paces()
         self._shortages: dict[str, str] = {}
-        self._shapes: dict[Hashable, JobShape] = {}
+        self._shapes: dict[Hashable, ViewShape] = {}
 
     def open(self, context: JobContext) -> dict[str, str]:
         """Send the job's data to every seat; answer each seat's numeric class and source hash by seat name."""
@@ -82,7 +53,7 @@ class Fleet:
         self._shared = first.share(context.data), context.settings
         answers = self._call_all(dict.fromkeys(self._seats, ("open", self._lease, *self._shared)))
         self._need_seats()
-        self._prices = prices_for(next(iter(answers.values())))
+        self._tariff = tariff_for(next(iter(answers.values())))
         return {name: str(answer) for name, answer in answers.items()}
 
     def start(self, starts: Sequence[LaneStart]) -> list[LaneReport]:
@@ -99,7 +70,7 @@ class Fleet:
     def _settle_down(self, starts: Sequence[LaneStart]) -> None:
         """Find seats for lanes, by what is at work: those that were not trained last time are paused or have ended."""
         fresh = {
-            start.lane: LaneLoad.of(start.hyper, self._shape(start.hyper, start.fold), self._prices) for start in starts
+            start.lane: LaneLoad.of(start.hyper, self._shape(start.hyper, start.fold), self._tariff) for start in starts
         }
         standing = [(self._load[lane], self._home[lane]) for lane in sorted(self._at_work)]
         self._load.update(fresh)
@@ -107,25 +78,23 @@ class Fleet:
         living = sorted(self._seats.keys() - self._dead)
         self._home.update(place(fresh, standing, living, self._paces.of(living)))
 
-    def weigh(self, hyper: Hyperparameters) -> int:
+    def weigh(self, hyper: LaneHyperparameters) -> int:
         """Count the bytes of a lane's weights."""
-        shape = self._shape(hyper, 0)
-        return 4 * Layout.of(hyper, shape.n_inputs, shape.n_outputs).n_parameters
+        return 4 * Layout.of_view(hyper, self._shape(hyper, 0)).n_parameters
 
-    def _shape(self, hyper: Hyperparameters, fold: int) -> JobShape:
+    def _shape(self, hyper: LaneHyperparameters, fold: int) -> ViewShape:
         data = self._opened.data
         key = data.view_key(hyper, fold)
         if key not in self._shapes:
             try:
-                self._shapes[key] = JobShape.of(data.view(hyper, fold))
+                self._shapes[key] = data.shape(hyper, fold)
             except ValueError:  # the lane will fail by itself and say why; until then it weighs what others do
-                return next(iter(self._shapes.values()), JobShape(0, 0, 0, 0))
+                return next(iter(self._shapes.values()), ViewShape(0, 0, 0, 0))
         return self._shapes[key]
 
     def train(self, epochs: Mapping[int, int]) -> list[LaneReport]:
         """Train lanes by their number of epochs, one call per pack; reports ordered by (lane, sequence)."""
-        work = {lane: self._load[lane].seconds * n for lane, n in epochs.items() if lane in self._home}
-        self._even_out(work)
+        work = self.even_out(epochs)
         self._at_work = epochs.keys() & self._home.keys()
         self._lost |= epochs.keys() - self._at_work
         by_seat: dict[str, dict[int, int]] = {}
@@ -153,12 +122,28 @@ class Fleet:
             n_tries[name] += 1
         raise WorkersLost(f"the range test lost workers {MAX_REPEATS} times in a row")
 
-    def _even_out(self, work: Mapping[int, float]) -> None:
-        """Move lanes before a round that would leave seats idle; lanes that share launches are left together."""
+    def even_out(self, epochs: Mapping[int, int]) -> dict[int, float]:
+        """Move lanes before a round that would leave seats idle; lanes that share launches are left together.
+
+        Answer the seconds that each lane's epochs are expected to take.
+        """
+        work = self._weigh_work(epochs)
         living = sorted(self._seats.keys() - self._dead)
-        if work and len(living) > 1 and not self._prices.launch:
-            fares = {lane: self._load[lane].fare for lane in work}
+        fares = {lane: self._load[lane].fare for lane in work if not self._load[lane].launches}
+        if fares and len(living) > 1:
             self._move(even_out(work, fares, self._home, self._paces.of(living)))
+        return self._weigh_work(epochs)
+
+    def _weigh_work(self, epochs: Mapping[int, int]) -> dict[int, float]:
+        """Model the seconds of each lane in a round: its own, and its share in the launches of its pack key."""
+        lanes = [lane for lane in epochs if lane in self._home]
+        together = Counter((self._home[lane], self._load[lane].pack_key) for lane in lanes)
+
+        def seconds(lane: int) -> float:
+            load = self._load[lane]
+            return load.seconds + load.launches / together[self._home[lane], load.pack_key]
+
+        return {lane: seconds(lane) * epochs[lane] for lane in lanes}
 
     def _move(self, targets: Mapping[int, str]) -> None:
         """Move lanes to other seats; whom a seat has no room for goes back, or is lost and made again."""
@@ -188,12 +173,20 @@ class Fleet:
         answers = self._call_all({name: ("save", self._lease, group) for name, group in self._grouped(lanes).items()})
         return {lane: state for answer in answers.values() for lane, state in answer.items()}
 
-    def best_layers(self, lanes: Iterable[int]) -> dict[int, Layers | None]:
-        """Copy out the weights of each lane's best epoch since it was admitted; None where it never improved."""
+    def keep_best(self, lanes: Iterable[int]) -> None:
+        """Let the present epoch of lanes be their best."""
+        self._call_all({name: ("keep_best", self._lease, group) for name, group in self._grouped(lanes).items()})
+
+    def best_layers(self, lanes: Iterable[int]) -> dict[int, list[Layers]]:
+        """Copy out the weights of each lane's best epoch since it was admitted, in a list of one: see `Lanes`.
+
+        Missing are lanes that never improved and those of a lost seat.
+        """
         answers = self._call_all(
             {name: ("best_layers", self._lease, group) for name, group in self._grouped(lanes).items()}
         )
-        return {lane: layers for answer in answers.values() for lane, layers in answer.items()}
+        found = {lane: layers for answer in answers.values() for lane, layers in answer.items()}
+        return {lane: [layers] for lane, layers in found.items() if layers is not None}
 
     def drop(self, lanes: Iterable[int]) -> None:
         """Forget lanes."""

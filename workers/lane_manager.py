@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Protocol
@@ -18,29 +18,32 @@ from ray.tune import Checkpoint
 from ray.tune.experiment import Trial
 
 from search.plugins import Scheduler
+from search.proposals import PARENT
 from workers.events import Events
 from workers.ledger import Ledger
 from workers.lives import StateKey, TrialLife
+from workers.merit import Merit
+from workers.succession import Succession
 
 if TYPE_CHECKING:
     from workers.controller import PackedController
 
-Parameters = Mapping[str, Any]
-
 
 @dataclass(frozen=True)
 class JointSettings:
-    """What the joint must know of a job. `decode` turns Tune's encoded config into active parameters;
-    `round_epochs` caps a round, a pure function of the spec; `trivial_value` is told for lanes never finite."""
+    """What the joint must know of a job.
+    `round_epochs` caps a round, a pure function of the spec; `merit` makes one number of a report;
+    `epoch_seconds` estimates an epoch of a lane, the same on every machine: searches "per second" go by it.
+    `is_told`: trials report one by one, when somebody tells; their age is the step that was told."""
 
     scheduler: Scheduler
-    decode: Callable[[Parameters], dict[str, Any]]
     epochs: int
     parallelism: int
     round_epochs: int
-    maximize: bool
-    trivial_value: float
+    merit: Merit
     seed: int
+    epoch_seconds: Callable[[Any], float] = lambda hyper: 1.0
+    is_told: bool = False
 
 
 class Rounds(Protocol):
@@ -56,15 +59,15 @@ class Rounds(Protocol):
 class LaneManager:
     """Answers the calls that TuneController makes to its actor manager; every lane's work goes to the ledger."""
 
-    def __init__(self, settings: JointSettings, ledger: Ledger, rounds: Rounds) -> None:
-        self._settings, self._ledger, self._rounds = settings, ledger, rounds
+    def __init__(self, settings: JointSettings, ledger: Ledger, rounds: Rounds, searches: Succession) -> None:
+        self._settings, self._ledger, self._rounds, self._searches = settings, ledger, rounds, searches
         self.controller: PackedController
-        self.pending: deque[tuple[TrackedActor, Parameters]] = deque()
+        self.pending: deque[TrackedActor] = deque()
         self.events = Events()
         self.waiting: dict[TrackedActor, Callable[..., None]] = {}
         self.n_reports = 0
         self._numbers: dict[Trial, int] = {}
-        self._worst = settings.trivial_value
+        self._worst = settings.merit.worst
         self._any_delivered = False
         self._tracked_ids = itertools.count()
         self._live_actors_to_ray_actors_resources: dict[TrackedActor, Any] = {}  # the controller reads it by name
@@ -74,12 +77,12 @@ class LaneManager:
 
     def add_actor(self, cls: type, kwargs: dict[str, Any], resource_request: Any, **callbacks: Any) -> TrackedActor:
         tracked = TrackedActor(next(self._tracked_ids), **callbacks)
-        self.pending.append((tracked, kwargs["config"]))
+        self.pending.append(tracked)
         return tracked
 
     def remove_actor(self, tracked_actor: TrackedActor, kill: bool = False, stop_future: Any = None) -> bool:
         if tracked_actor not in self._live_actors_to_ray_actors_resources:
-            self.pending = deque(item for item in self.pending if item[0] is not tracked_actor)
+            self.pending = deque(item for item in self.pending if item is not tracked_actor)
             return False
 
         def stopped() -> None:
@@ -118,7 +121,7 @@ class LaneManager:
         if self.events:
             self.events.take_next()()
         elif self.pending and self.num_live_actors < self._settings.parallelism:
-            self._start(*self.pending.popleft())
+            self._start(self.pending.popleft())
         elif self.waiting:
             self._take_round()
         else:
@@ -168,18 +171,22 @@ class LaneManager:
         """Give a new trial its number."""
         self._numbers[trial] = len(self._numbers)
 
+    def has_begun(self, trial: Trial) -> bool:
+        """Whether a trial has ever had a lane."""
+        return self.number_of(trial) in self._ledger.lives.by_number
+
     def has_work(self) -> bool:
         return bool(self.events or self.pending or self.waiting)
 
     def _trial(self, tracked: TrackedActor) -> Trial:
         return self.controller._actor_to_trial[tracked]
 
-    def _start(self, tracked: TrackedActor, config: Parameters) -> None:
+    def _start(self, tracked: TrackedActor) -> None:
         handle = SimpleNamespace(get_auto_filled_metrics=SimpleNamespace(remote=lambda **_: {}))
         self._live_actors_to_ray_actors_resources[tracked] = (handle, None)
-        number = self.number_of(self._trial(tracked))
-        if number not in self._ledger.lives.by_number:
-            self._ledger.admit(number, self._settings.decode(config))
+        trial = self._trial(tracked)
+        if not self.has_begun(trial):
+            self._ledger.admit(self.number_of(trial), self._searches.decode(trial), trial.config.get(PARENT))
         tracked._on_start(tracked)
 
     def _save(self, tracked: TrackedActor, on_result: Callable[..., None] | None) -> _TrainingResult:
@@ -197,7 +204,7 @@ class LaneManager:
         trial, segment, sequence, age = map(int, token.rpartition("/")[2].split("-"))
         tune_trial = self._trial(tracked)
         key = StateKey(trial, segment, sequence)
-        self._ledger.restore(self.number_of(tune_trial), key, age, self._settings.decode(tune_trial.config))
+        self._ledger.restore(self.number_of(tune_trial), key, age, self._searches.decode(tune_trial))
 
     def _take_round(self) -> None:
         """Advance all lanes by the smallest distance to any lane's milestone; those at theirs report to Tune."""
@@ -205,21 +212,34 @@ class LaneManager:
         lives = [self._ledger.life(self.number_of(self._trial(tracked))) for tracked in order]
         goals = [self._goal(self._trial(tracked), life) for tracked, life in zip(order, lives, strict=True)]
         training = {life.number for life in lives if not life.frozen}
+        if self._settings.is_told and len(training) < len(lives):
+            training.clear()  # whoever has ended by itself waits for nobody
         lockstep = self._settings.scheduler.changes_parameters
         pacing = {life.number for life in lives} if lockstep else training
         distances = [goal - life.age for life, goal in zip(lives, goals, strict=True) if life.number in pacing]
         step = min(distances, default=0)
-        if training:
+        if self._settings.is_told:
+            step = 1
+        elif training:
             # The first rounds are short, so that a user soon sees the race.
             step = min(step, self._settings.round_epochs, 2 ** min(self._ledger.round, 20))
         with self.controller.exchanged_world():
             self._rounds.before_round()
             self._ledger.advance(dict.fromkeys(sorted(training), step))
             self._rounds.after_round()
+        due = []
         for tracked, life, goal in zip(order, lives, goals, strict=True):
-            life.age = life.age + step if life.number in pacing else goal
+            if self._settings.is_told:
+                life.age = goal if life.frozen else life.epoch
+            else:
+                life.age = life.age + step if life.number in pacing else goal
             if life.age >= goal:
-                self._deliver(tracked, life)
+                due.append((tracked, life))
+        for _, life in due:
+            if life.values is not None and not life.broken:
+                self._settings.merit.hear(life.number, life.age, life.values)
+        for tracked, life in due:
+            self._deliver(tracked, life)
 
     def _goal(self, trial: Trial, life: TrialLife) -> int:
         """The age of the trial's next report: its scheduler's milestone, or the end of its budget."""
@@ -233,15 +253,16 @@ class LaneManager:
             "objective": self._told(life),
             "training_iteration": life.age,
             "done": life.age >= self._settings.epochs,
-            "time_total_s": float(life.age),
+            "time_total_s": life.sequence * self._settings.epoch_seconds(life.hyper),
         }
         self.events.append(tracked, lambda: on_result(tracked, result))
 
     def _told(self, life: TrialLife) -> float:
         """Never a NaN: a lane that diverged or failed is told as the worst finite value delivered so far."""
-        if life.broken or life.value is None:
+        if life.broken or life.values is None:
             return self._worst
-        worse = life.value < self._worst if self._settings.maximize else life.value > self._worst
+        value = self._settings.merit.judge(life.number, life.age, life.values)
+        worse = value < self._worst if self._settings.merit.maximize else value > self._worst
         if worse or not self._any_delivered:
-            self._worst, self._any_delivered = life.value, True
-        return life.value
+            self._worst, self._any_delivered = value, True
+        return value

@@ -8,10 +8,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from models.hyper import Hyperparameters
+from models.hyper import LaneHyperparameters
 from models.lanes import LaneError, LaneReport, LaneStart, LaneState, Outcome, Watch
 from search.trial import TRIAL_ENDED, TrialReason, TrialState
 from workers.sink import SegmentFact, SnapshotFact, TrialFact
+
+MOST_BEQUEATHED = 512 * 1024**2
+"""Bytes of trials' states that the driver keeps for children to come; others are made again if a child needs them."""
 
 
 class StateKey(NamedTuple):
@@ -24,10 +27,13 @@ class StateKey(NamedTuple):
 
 @dataclass(frozen=True)
 class Segment:
-    """A stretch of a life as recorded, with the hyperparameters that its parameters mean."""
+    """A stretch of a life as recorded, with the hyperparameters that its parameters mean and its lane's seed; where it
+    begins with weights that were inherited, also those of the network that they were made for."""
 
     fact: SegmentFact
-    hyper: Hyperparameters
+    hyper: LaneHyperparameters
+    seed: int
+    ancestor: LaneHyperparameters | None = None
 
 
 @dataclass(frozen=True)
@@ -44,11 +50,13 @@ class Best:
 
 @dataclass(frozen=True)
 class Stretch:
-    """Training to repeat: so many epochs with these hyperparameters and this lane seed."""
+    """Training to repeat: so many epochs with these hyperparameters and this lane seed, on weights inherited from the
+    ancestor, if there is one."""
 
-    hyper: Hyperparameters
+    hyper: LaneHyperparameters
     seed: int
     n_epochs: int
+    ancestor: LaneHyperparameters | None = None
 
 
 @dataclass(frozen=True)
@@ -69,16 +77,18 @@ class TrialLife:
     """One trial as the driver knows it. `age` is what the scheduler counts: it runs on while the lane is frozen."""
 
     number: int
-    seed: int
     segments: list[Segment] = field(default_factory=list)
     sequence: int = 0
     epoch: int = 0
     age: int = 0
     outcome: Outcome | None = None
     error: LaneError | None = None
-    value: float | None = None
+    values: tuple[float, ...] | None = None
+    """Of its last report that has an objective."""
     best: Best | None = None
     n_since_best: int = 0
+    n_retried: int = 0
+    """Failures after which it was tried again."""
     resident_since: int | None = None
     """Reports made when the fleet last got this lane; None while the fleet does not hold its state."""
     state: TrialState = TrialState.PENDING
@@ -90,7 +100,7 @@ class TrialLife:
         return StateKey(self.number, len(self.segments) - 1, self.sequence)
 
     @property
-    def hyper(self) -> Hyperparameters:
+    def hyper(self) -> LaneHyperparameters:
         return self.segments[-1].hyper
 
     @property
@@ -120,6 +130,8 @@ class TrialLife:
             return TrialState.FAILED, TrialReason.OUT_OF_MEMORY if memory else TrialReason.ERROR
         if self.outcome == "patience":
             return TrialState.COMPLETED, TrialReason.OUT_OF_PATIENCE
+        if self.outcome == "final":
+            return TrialState.COMPLETED, TrialReason.TOLD_FINAL
         return None
 
     def fact(self) -> TrialFact:
@@ -129,16 +141,20 @@ class TrialLife:
     def start(self, state: LaneState | None) -> LaneStart:
         """Ask the fleet to hold this trial's lane with the given state, early-stopping memory included."""
         best = self.best.watched if self.best else None
-        return LaneStart(self.number, self.hyper, self.seed, state, self.sequence, best, self.n_since_best)
+        segment = self.segments[-1]
+        ancestor = segment.ancestor if self.sequence == segment.fact.sequence else None
+        memory = self.sequence, best, self.n_since_best
+        return LaneStart(self.number, self.hyper, segment.seed, state, *memory, ancestor=ancestor)
 
     def hear(self, report: LaneReport, watch: Watch) -> None:
         """Take in one report, in order."""
         self.sequence, self.epoch = report.sequence, report.epoch
         self.outcome, self.error = report.outcome, report.error
+        self.n_retried += report.is_retried
         objective = report.values[0] if report.values else float("nan")
         if self.broken or not np.isfinite(objective):
             return
-        self.value = objective
+        self.values = report.values
         if watch.improves(report.values, self.best.watched if self.best else None):
             watched = report.values[watch.place]
             self.best = Best(objective, self.key, report.epoch, report.values, watched, report.parts)
@@ -198,13 +214,14 @@ class Lives:
             base = None if from_scratch else self._nearest(key, key.sequence - int(retrain_last))
             begun = base.sequence if base else segment.fact.sequence
             if key.sequence > begun:
-                stretches.insert(0, Stretch(segment.hyper, life.seed, key.sequence - begun))
+                ancestor = None if base else segment.ancestor
+                stretches.insert(0, Stretch(segment.hyper, segment.seed, key.sequence - begun, ancestor))
             if base is not None:
                 return Recipe(self._states[base[:2]][base.sequence], tuple(stretches))
-            source = segment.fact.source_trial
+            source = self.source(segment.fact)
             if source is None:
                 return Recipe(None, tuple(stretches))
-            key, retrain_last = self.state_at(source, segment.fact.source_sequence), False
+            key, retrain_last = source, False
 
     def _nearest(self, key: StateKey, latest: int) -> StateKey | None:
         begun = self.by_number[key.trial].segments[key.segment].fact.sequence
@@ -214,10 +231,34 @@ class Lives:
     def awaited(self) -> set[StateKey]:
         """Name the states that lanes are about to be started from: their sources may have saved newer ones since."""
         waiting = (life for life in self.by_number.values() if life.resident_since is None and not life.ended)
-        begun = (life.segments[-1].fact for life in waiting)
-        return {
-            self.state_at(fact.source_trial, fact.source_sequence) for fact in begun if fact.source_trial is not None
-        }
+        return {key for life in waiting if (key := self.source(life.segments[-1].fact))}
+
+    def ancestor(self, fact: SegmentFact) -> LaneHyperparameters | None:
+        """Give the hyperparameters of the network whose weights a segment inherits, if it does."""
+        key = self.source(fact)
+        return self.by_number[key.trial].segments[key.segment].hyper if key and fact.inherits else None
+
+    def source(self, fact: SegmentFact) -> StateKey | None:
+        """Name the state that a segment begins with; None is fresh weights."""
+        return None if fact.source_trial is None else self.state_at(fact.source_trial, fact.source_sequence)
+
+    def keep_sources(self, states: Mapping[int, LaneState | None]) -> None:
+        """Have at hand what trials are about to begin a segment with: others may begin with the same."""
+        for number, state in states.items():
+            life = self.by_number[number]
+            key = self.source(life.segments[-1].fact)
+            if key and state and life.sequence == life.segments[-1].fact.sequence:
+                self.keep_state(key, state)
+
+    def newest(self) -> set[StateKey]:
+        """Name the states that came to hand last, trial by trial, as far as MOST_BEQUEATHED allows."""
+        found, n_bytes = set(), MOST_BEQUEATHED
+        for part, states in reversed(self._states.items()):
+            n_bytes -= sum(array.nbytes for state in states.values() for array in state.arrays.values())
+            if n_bytes < 0:
+                break
+            found |= {StateKey(*part, sequence) for sequence in states}
+        return found
 
     def forget_states(self, keep: set[StateKey]) -> None:
         """Let go of states that nobody restores from any more."""

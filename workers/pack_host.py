@@ -158,6 +158,11 @@ class PackHost:
         with self._at_turn(lease) as pack:
             return pack.save(lanes)
 
+    def keep_best(self, lease: Lease, lanes: Sequence[int]) -> None:
+        """See models.pack.Pack.keep_best."""
+        with self._at_turn(lease) as pack:
+            pack.keep_best(lanes)
+
     def best_layers(self, lease: Lease, lanes: Sequence[int]) -> dict[int, Layers | None]:
         """See models.pack.Pack.best_layers."""
         with self._at_turn(lease) as pack:

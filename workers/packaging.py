@@ -12,10 +12,9 @@ import numpy as np
 from models.artifact import Member, Predictor, write_ensemble, write_package
 from models.confidence import Confidence
 from models.prepare import Prepared
-from workers.lives import Best
 from workers.resolved import ResolvedJob
 from workers.sink import ModelFact
-from workers.verdict import Verdict
+from workers.verdict import Mixture
 from workers.winners import Contender
 
 
@@ -30,32 +29,27 @@ class Packaging:
     def of_trial(self, winner: Contender, confidence: Confidence | None = None) -> ModelFact:
         """Pack the network of a trial; that of the winner, at the job's end, with how sure its score is.
 
-        It was trained on the first fold, or on all rows where the job refits.
+        It was trained with the trial's seed on the first fold, or on all rows where the job refits.
         """
         prepared, best = self.prepared, winner.best
         metrics = self._name(best.metrics)
-        is_refit = prepared.refit_fold is not None
         facts: dict[str, Any] = {
             **_lineage(winner),
             "parameters": dict(winner.life.segments[best.key.segment].fact.parameters),
-            "validation_metrics": metrics,
+            **self._say_validation(metrics, [self._name(values) for values in best.parts]),
         }
-        if is_refit:
-            facts["refit"] = "all rows but the test rows"
-        if best.parts:
-            facts["validation_parts"] = self._describe_parts(best)
         if confidence is not None:
             facts["confidence"] = confidence.to_json()
         return ModelFact(
             trial=winner.life.number,
             epoch=best.epoch,
             sequence=best.key.sequence,
-            origin="refit" if is_refit else "trial",
+            origin="trial" if prepared.refit_fold is None else "refit",
             objective=best.value,
             metrics=metrics,
             **self._finish(
                 facts,
-                lambda said: write_package(winner.layers, winner.hyper, prepared, said, prepared.refit_fold or 0),
+                lambda said: write_package(winner.layers[0], winner.hyper, prepared, said, self._fold),
             ),
         )
 
@@ -63,29 +57,39 @@ class Packaging:
         """Name the values of a report; what was computed on stopping rows comes last, and is left out."""
         return dict(zip(self.job.metrics, map(float, values), strict=False))
 
-    def _describe_parts(self, best: Best) -> list[dict[str, Any]]:
-        """Give the scores of each fold and repeat at the best epoch."""
-        places = [divmod(part, self.prepared.n_folds) for part in range(len(best.parts))]
-        return [
-            {"fold": fold, "repeat": repeat, "metrics": self._name(values)}
-            for (repeat, fold), values in zip(places, best.parts, strict=True)
-        ]
+    @property
+    def _fold(self) -> int:
+        """The one on whose rows the networks of models are trained."""
+        return self.prepared.refit_fold or 0
 
-    def of_ensemble(self, verdict: Verdict) -> ModelFact:
-        """Pack the average of several contenders; it stands under the trial of its heaviest member."""
-        prepared, first = self.prepared, verdict.members[0].contender
+    def _say_validation(self, metrics: Mapping[str, float], parts: Sequence[Mapping[str, float]]) -> dict[str, Any]:
+        """Give validation metrics, those of each fold and repeat too; and say if the network has seen more rows."""
+        facts: dict[str, Any] = {"validation_metrics": metrics}
+        if self.prepared.refit_fold is not None:
+            facts["refit"] = "all rows but the test rows"
+        if parts:
+            places = [divmod(part, self.prepared.n_folds) for part in range(len(parts))]
+            facts["validation_parts"] = [
+                {"fold": fold, "repeat": repeat, "metrics": part}
+                for (repeat, fold), part in zip(places, parts, strict=True)
+            ]
+        return facts
+
+    def of_ensemble(self, mixture: Mixture) -> ModelFact:
+        """Pack the average of the models of several trials; it stands under the trial of its heaviest member."""
+        prepared, first = self.prepared, mixture.members[0].contender
         members = [
-            Member(m.share, m.contender.layers, m.contender.hyper, _lineage(m.contender)) for m in verdict.members
+            Member(m.share, m.contender.layers[0], m.contender.hyper, _lineage(m.contender)) for m in mixture.members
         ]
-        facts = {"validation_metrics": verdict.metrics}
+        facts = self._say_validation(mixture.metrics, mixture.parts)
         return ModelFact(
             trial=first.life.number,
             epoch=first.best.epoch,
             sequence=first.best.key.sequence,
             origin="ensemble",
-            objective=verdict.metrics[self.job.objective.name],
-            metrics=verdict.metrics,
-            **self._finish(facts, lambda said: write_ensemble(members, prepared, said)),
+            objective=mixture.metrics[self.job.objective.name],
+            metrics=mixture.metrics,
+            **self._finish(facts, lambda said: write_ensemble(members, prepared, said, self._fold)),
         )
 
     def _finish(self, own_facts: Mapping[str, Any], write: Callable[[Mapping[str, Any]], bytes]) -> dict[str, Any]:
@@ -102,7 +106,7 @@ class Packaging:
         package, test_metrics = write(facts), None
         if prepared.test_columns is not None and prepared.y_test is not None:
             predictor = Predictor.from_package(package)
-            test_metrics = predictor.evaluate(prepared.test_columns, prepared.y_test, job.metrics)
+            test_metrics = predictor.evaluate(prepared.test_columns, prepared.y_test, job.scores)
             package = write(facts | {"test_metrics": test_metrics})
         return {"test_metrics": test_metrics, "card": Predictor.from_package(package).card, "package": package}
 

@@ -74,14 +74,15 @@ def even_out(
 ) -> dict[int, str]:
     """Say which lanes should move where before a round, so that its last seat is done sooner; often none.
 
-    `work` is each lane's seconds in this round as modelled, `fares` what it takes to move it, `pace` what a second of
-    modelled work takes on each seat. Moves have to pay within the round.
+    `work` is each lane's seconds in this round as modelled, `fares` what it takes to move those that may, `pace` what a
+    second of modelled work takes on each seat. Moves have to pay within the round.
     Deterministic in its arguments.
     """
     riders: dict[str, list[Rider]] = {seat: [] for seat in sorted(pace)}
     for lane, seconds in sorted(work.items()):
         riders[home[lane]].append((seconds, lane))
     cost = {seat: pace[seat] * sum(seconds for seconds, _ in lanes) for seat, lanes in riders.items()}
+    riders = {seat: [rider for rider in lanes if rider[1] in fares] for seat, lanes in riders.items()}
     longest, moves = max(cost.values()), dict[int, str]()
     worthwhile = max(ROUND_SHARE * longest, MOVE_SECONDS)
     if longest - sum(cost.values()) / len(cost) <= worthwhile:

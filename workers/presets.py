@@ -10,16 +10,17 @@ from search.space import Space
 
 @dataclass(frozen=True)
 class Preset:
-    """A space with what it fixes; `about` is the line that the catalog shows."""
+    """A space with what it fixes, for one trainer; `about` is the line that the catalog shows."""
 
     name: str
     about: str
     fixed: dict[str, Any]
     space: Space
+    trainer: str = "mlp"
 
 
-def _preset(name: str, about: str, fixed: dict[str, Any], space: dict[str, Any]) -> Preset:
-    return Preset(name, about, fixed, Space.model_validate(space))
+def _preset(name: str, about: str, fixed: dict[str, Any], space: dict[str, Any], trainer: str = "mlp") -> Preset:
+    return Preset(name, about, fixed, Space.model_validate(space), trainer)
 
 
 def _log(low: float, high: float, default: float) -> dict[str, Any]:
@@ -133,6 +134,20 @@ PRESETS: dict[str, Preset] = {
                 "batch_size": {"type": "choice", "values": [1, 8, 32], "default": 1},
                 "class_weight": {"type": "choice", "values": ["none", "balanced"], "default": "none"},
             },
+        ),
+        _preset(
+            "neuroevolution",
+            "Populations of 100 small networks: how strongly they mutate, how many become parents, and their sizes.",
+            {"population_size": 100, "numeric_scaling": "robust_smooth"},
+            {
+                "mutation_strength": _log(5e-3, 0.5, 0.05),
+                "mutation_decay": {"type": "choice", "values": [0.95, 0.98, 1.0], "default": 1.0},
+                "truncation": _log(0.02, 0.5, 0.1),
+                "hidden_layers": {"type": "int", "low": 1, "high": 2, "default": 1},
+                "units": {"type": "int", "low": 8, "high": 64, "log": True, "default": 16},
+                "activation": {"type": "choice", "values": ["tanh", "relu", "silu"], "default": "tanh"},
+            },
+            trainer="neuroevolution",
         ),
     ]
 }

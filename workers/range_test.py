@@ -15,17 +15,20 @@ from models.range_test import Floats, Sweep, suggest
 from search.parameters import FloatParameter
 from search.problems import FieldProblem
 from search.space import Space
-from workers.body import RangeTest
+from workers.body_parts import RangeTest
 from workers.lives import lane_seed
 from workers.resolved import ResolvedJob
 from workers.trainers import TRAINERS
+from workers.trainers.base import Trainer
 
 KIND = "range_test"
 RATE = "learning_rate"
 
 
-def range_problems(wanted: RangeTest, space: Space) -> list[FieldProblem]:
-    """Refuse rates that do not rise, and bounds that the space cannot adopt."""
+def range_problems(wanted: RangeTest, space: Space, trainer: Trainer) -> list[FieldProblem]:
+    """Refuse rates that do not rise, bounds that the space cannot adopt, and trainers without a learning rate."""
+    if RATE not in trainer.names:
+        return [FieldProblem("range_test", f"{trainer.kind} has no {RATE} to test; allowed: null")]
     found = []
     if wanted.low >= wanted.high:
         message = f"low is {wanted.low:g} and high is {wanted.high:g}: low must be below high"
@@ -41,6 +44,10 @@ def _why_not_adopt(space: Space) -> str | None:
         return f"{RATE} is no float parameter of the space, so it has no bounds to adopt"
     if parameter.step is not None:
         return f"{RATE} has a step, and other bounds would move its values"
+    if parameter.sigma is not None:
+        return f"{RATE} has a normal law, which other bounds could leave nothing of"
+    if space.region and any(RATE in constraint.names for constraint in space.region.constraints):
+        return f"constraints speak of {RATE}, and other bounds could make them impossible"
     if deciding := [name for name in space.parameters if RATE in space.depends_on(name)]:
         return f"conditions of {', '.join(deciding)} speak of {RATE}, and other bounds could make them impossible"
     return None
@@ -48,7 +55,7 @@ def _why_not_adopt(space: Space) -> str | None:
 
 def plan_sweep(job: ResolvedJob, wanted: RangeTest) -> tuple[Hyperparameters, Sweep]:
     """Give what is tested: the job's default point, on the seeds of its first trials."""
-    hyper = TRAINERS[job.trainer].build(job.space.default_point(), job.fixed)
+    hyper = TRAINERS[job.trainer].build(job.feasible_space.default_point(), job.fixed)
     seeds = tuple(lane_seed(job.seed, number) for number in range(wanted.lanes))
     return hyper, Sweep(wanted.low, wanted.high, wanted.steps, seeds)
 

@@ -41,6 +41,9 @@ class Refusals:
     def __bool__(self) -> bool:
         return any(self.found.values())
 
+    def __len__(self) -> int:
+        return sum(map(len, self.found.values()))
+
     def raise_any(self) -> None:
         """Refuse the job if anything was noted; problems of several kinds are an invalid request.
 
@@ -59,9 +62,12 @@ def read_spec(body: Any) -> JobSpec:
     Raises: SpecError.
     """
     try:
-        return JobSpec.model_validate(body)
+        spec = JobSpec.model_validate(body)
     except ValidationError as error:
         raise SpecError(validation_problems(error, body), "invalid-request") from error
+    if spec.dataset is None and spec.trainer != "external":
+        raise SpecError([FieldProblem("dataset", "this field is required")], "invalid-request")
+    return spec
 
 
 def validation_problems(error: ValidationError, body: Any) -> list[FieldProblem]:

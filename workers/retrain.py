@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from models.lanes import LaneStart, LaneState, Layers
-from workers.fleet import Fleet, Lanes
+from workers.lanes import Lanes
 from workers.lives import Recipe, Stretch
 
 
@@ -28,24 +27,13 @@ def retrain(fleet: Lanes, recipes: Mapping[int, Recipe], fold: int = 0) -> dict[
     return states
 
 
-def retrain_layers(fleet: Fleet, recipes: Mapping[int, Recipe], fold: int = 0) -> dict[int, Layers]:
-    """Give the weights after the last epoch of each recipe; those of lanes that were lost or diverged are missing.
-
-    The last epoch is trained by itself: of a lane that has seen one epoch, the best weights are those after it.
-    """
-    before = retrain(fleet, {number: _but_last(recipe) for number, recipe in recipes.items()}, fold)
-    last = {number: recipes[number].stretches[-1] for number in before}
-    fleet.drop(last)
-    fleet.start([_repeat(n, stretch, before[n], fold) for n, stretch in last.items()])
-    fleet.train(dict.fromkeys(last, 1))
-    return {number: layers for number, layers in fleet.best_layers(last).items() if layers is not None}
-
-
-def _but_last(recipe: Recipe) -> Recipe:
-    *earlier, last = recipe.stretches
-    shorter = [replace(last, n_epochs=last.n_epochs - 1)] if last.n_epochs > 1 else []
-    return Recipe(recipe.state, (*earlier, *shorter))
+def retrain_layers(fleet: Lanes, recipes: Mapping[int, Recipe], fold: int = 0) -> dict[int, list[Layers]]:
+    """Give the weights after the last epoch of each recipe; those of lanes that were lost or diverged are missing."""
+    made = retrain(fleet, recipes, fold)
+    fleet.keep_best(made)
+    return fleet.best_layers(made)
 
 
 def _repeat(number: int, stretch: Stretch, state: LaneState | None, fold: int) -> LaneStart:
-    return LaneStart(number, stretch.hyper, stretch.seed, state, fold=fold, patient=True)
+    ancestor = stretch.ancestor
+    return LaneStart(number, stretch.hyper, stretch.seed, state, fold=fold, patient=True, ancestor=ancestor)

@@ -25,7 +25,8 @@ class TrialFact:
 @dataclass(frozen=True)
 class SegmentFact:
     """A stretch of a trial's life begins after `sequence` of its own reports: from `source_trial` at
-    `source_sequence` of its reports (None: fresh weights), whose weights then had the age `source_epoch`."""
+    `source_sequence` of its reports (None: fresh weights). Weights that were copied go on at the age `source_epoch`;
+    where that is 0 they were inherited: taken over as far as they fit, to be trained as if they were fresh."""
 
     trial: int
     index: int
@@ -34,6 +35,16 @@ class SegmentFact:
     source_sequence: int
     source_epoch: int
     parameters: Mapping[str, Any]
+
+    @property
+    def inherits(self) -> bool:
+        """It begins with another network's weights in its own shape."""
+        return self.source_trial is not None and self.source_epoch == 0 < self.source_sequence
+
+    @property
+    def decision(self) -> tuple[Any, ...]:
+        """What a replay must decide again."""
+        return self.source_trial, self.source_sequence, self.source_epoch, dict(self.parameters)
 
 
 @dataclass(frozen=True)
@@ -50,7 +61,8 @@ class SnapshotFact:
 class ModelFact:
     """A trained network with its preprocessing, ready to store: `package` is the zip that users download.
 
-    `origin` is `trial`, or `ensemble` for the average of several, which stands under the trial of its heaviest member.
+    `origin` is `trial`, `refit` for one that was trained once more, or `ensemble` for the average of several, which
+    stands under the trial of its heaviest member.
     """
 
     trial: int
@@ -97,7 +109,10 @@ class Sink(Protocol):
         """Tell the user something about the job that is no error."""
 
     def round_ended(self, round_number: int) -> None:
-        """Rounds count from 1; round 0 is what comes before the search, and ends only where there is such a thing."""
+        """Rounds count from 1; round 0 is what comes before the search, and ends only where there is such a thing.
+
+        A round may end once more, with what was decided after it: before a job waits for what it is told.
+        """
 
 
 @dataclass
@@ -112,6 +127,8 @@ class Record:
     snapshots: dict[int, SnapshotFact] = field(default_factory=dict)
     models: frozenset[int] = frozenset()
     """Trials whose best network is stored already; ensembles are made anew."""
+    told: dict[int, int] = field(default_factory=dict)
+    """Of a job whose trials report one by one: which trial reported in a round."""
     n_rounds: int = 0
     """Rounds that are stored whole; the next one is the first to train."""
     seconds: float = 0.0

@@ -16,12 +16,13 @@ from workers.refusals import Refusals
 from workers.trainers.base import Trainer
 
 SPACE = "invalid-space"
-DEFAULT_PRESET = "default"
 
 
 @dataclass(frozen=True)
 class SpaceChoices:
-    """`fixed` holds all hyperparameters outside the space; `mutable` those that may change while a trial trains."""
+    """`fixed` holds all hyperparameters outside the space; `mutable` those that may change while a trial trains.
+
+    The space is under the job's constraints."""
 
     fixed: dict[str, Any]
     space: Space
@@ -33,7 +34,7 @@ def choose_space(spec: JobSpec, trainer: Trainer, refusals: Refusals) -> SpaceCh
     before = Refusals()
     _check_names(spec, trainer, before)
     refusals.extend(SPACE, before.found.get(SPACE, []))
-    preset = _find_preset(spec, refusals)
+    preset = _find_preset(spec, trainer, refusals)
     if before or (spec.preset and not preset):
         return None
     fixed, space = _merge(spec, preset, trainer)
@@ -47,8 +48,10 @@ def choose_space(spec: JobSpec, trainer: Trainer, refusals: Refusals) -> SpaceCh
     refusals.extend(SPACE, found)
     if found:
         return None
-    space = space.given(fixed).with_defaults(trainer.defaults)
-    return SpaceChoices(fixed, space, _mutable_names(space, trainer))
+    space = space.given(fixed).with_defaults(trainer.defaults).under(spec.constraints, fixed)
+    found = space.region.problems() if space.region else []
+    refusals.extend(SPACE, found)
+    return None if found else SpaceChoices(fixed, space, _mutable_names(space, trainer))
 
 
 def _check_names(spec: JobSpec, trainer: Trainer, refusals: Refusals) -> None:
@@ -71,13 +74,17 @@ def _check_names(spec: JobSpec, trainer: Trainer, refusals: Refusals) -> None:
     refusals.extend(SPACE, [problem for problem in found if problem])
 
 
-def _find_preset(spec: JobSpec, refusals: Refusals) -> str | None:
-    name = spec.preset or (DEFAULT_PRESET if spec.space is None else None)
-    if name is None or name in PRESETS:
+def _find_preset(spec: JobSpec, trainer: Trainer, refusals: Refusals) -> str | None:
+    name = spec.preset or (trainer.default_preset if spec.space is None else None)
+    fitting = [preset.name for preset in PRESETS.values() if preset.trainer == trainer.kind]
+    if name is None or name in fitting:
         return name
-    nearest = get_close_matches(name, PRESETS, n=1)
-    hint = f"; did you mean {nearest[0]}?" if nearest else "."
-    refusals.add(SPACE, "preset", f"there is no preset {name!r}{hint} Allowed: {', '.join(PRESETS)}")
+    if name in PRESETS:
+        problem = f"the preset {name!r} is for the trainer {PRESETS[name].trainer}, not for {trainer.kind}."
+    else:
+        nearest = get_close_matches(name, fitting, n=1)
+        problem = f"there is no preset {name!r}" + (f"; did you mean {nearest[0]}?" if nearest else ".")
+    refusals.add(SPACE, "preset", f"{problem} Allowed: {', '.join(fitting)}")
     return None
 
 
@@ -90,7 +97,7 @@ def _merge(spec: JobSpec, preset: str | None, trainer: Trainer) -> tuple[dict[st
         named = {*own, *spec.fixed}
         parameters = {**{n: p for n, p in ready.space.parameters.items() if n not in named}, **own}
         fixed = {**{n: v for n, v in ready.fixed.items() if n not in named}, **fixed}
-    defaults = {**trainer.defaults, trainer.horizon: spec.budget.epochs_per_trial}
+    defaults = trainer.defaults_for(spec.budget.epochs_per_trial)
     fixed = {n: v for n, v in {**defaults, **fixed}.items() if n not in parameters}
     space = _with_needs(Space(parameters), trainer)
     # What the preset alone brings gives way where the job's own wishes leave it no meaning.

@@ -7,16 +7,18 @@ docs/decisions/0009-lanes-of-a-trial.md.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
-from models.lanes import LaneReport, LaneStart, LaneState, Outcome, PackSettings
-from workers.fleet import Fleet, JobContext
+from models.lanes import LaneReport, LaneStart, LaneState, Layers, Outcome, PackSettings
+from workers.fleet import Fleet
+from workers.lanes import JobContext
 
 N_STEPS = "n_steps"
+T = TypeVar("T")
 
 
 def part_seed(seed: int, repeat: int) -> int:
@@ -26,21 +28,20 @@ def part_seed(seed: int, repeat: int) -> int:
 
 @dataclass
 class _Team:
-    """What is known of a trial whose lanes are in the fleet. `is_past`: they have trained beyond its last report."""
+    """What is known of a trial whose lanes are in the fleet."""
 
     sequence: int
     best_value: float | None
     n_since_best: int
     patient: bool
     outcome: Outcome | None = None
-    is_past: bool = False
 
 
 class Teams:
     """A fleet in which every lane is the lanes of one trial; part `p` of trial `t` is lane `t * n_parts + p` below.
 
     Parts run repeat by repeat, fold by fold. A trial has diverged or failed when any of its parts has; its patience
-    is decided here, by the means. It is lost when any of its parts is.
+    and its best epoch are decided here, by the means. It is lost when any of its parts is.
     """
 
     def __init__(self, fleet: Fleet, n_folds: int, n_repeats: int) -> None:
@@ -50,9 +51,10 @@ class Teams:
         self._settings: PackSettings | None = None
 
     def open(self, context: JobContext) -> dict[str, str]:
-        """See Fleet.open. No lane ends by its own patience."""
+        """See Fleet.open. No lane ends by its own patience, or keeps an epoch that is the best of its own."""
         self._settings = context.settings
-        return self._fleet.open(replace(context, settings=replace(context.settings, patience=None)))
+        settings = replace(context.settings, patience=None, decides_best=False)
+        return self._fleet.open(replace(context, settings=settings))
 
     def start(self, starts: Sequence[LaneStart]) -> list[LaneReport]:
         """See Fleet.start; a trial of which a part cannot be built answers with one `failed` report."""
@@ -69,29 +71,41 @@ class Teams:
         return list(failed.values())
 
     def train(self, epochs: Mapping[int, int]) -> list[LaneReport]:
-        """See Fleet.train: one report for each trial and epoch, up to the one with which the trial ends."""
-        epochs = {trial: n for trial, n in epochs.items() if trial not in self._teams or self._stands(trial)}
-        reports: dict[int, list[LaneReport]] = {}
-        for report in self._fleet.train({lane: n for trial, n in epochs.items() for lane in self._lanes(trial)}):
-            reports.setdefault(report.lane, []).append(report)
-        self._note_lost()
-        told: list[LaneReport] = []
-        for trial, n_epochs in sorted(epochs.items()):
-            if trial not in self._lost:
-                told += self._hear(trial, n_epochs, [reports[lane] for lane in self._lanes(trial)])
-        return told
+        """See Fleet.train: one report for each trial and epoch, up to the one with which the trial ends.
+
+        Epoch by epoch, since the means of one decide who goes on, and whose weights are the best so far.
+        """
+        left = {trial: n for trial, n in epochs.items() if n > 0 and (trial not in self._teams or self._stands(trial))}
+        self._fleet.even_out({lane: n for trial, n in left.items() for lane in self._lanes(trial)})
+        told: dict[int, list[LaneReport]] = {trial: [] for trial in sorted(left)}
+        while left:
+            reports = {one.lane: one for one in self._fleet.train(dict.fromkeys(self._lanes_of(left), 1))}
+            self._note_lost()
+            for trial in left.keys() - self._lost:
+                told[trial].append(_average(trial, [reports[lane] for lane in self._lanes(trial)]))
+            improved = [trial for trial in left.keys() - self._lost if self._hear(told[trial])]
+            self.keep_best(improved)
+            self._note_lost()
+            left = {t: n - 1 for t, n in left.items() if n > 1 and t not in self._lost and self._stands(t)}
+        return [report for trial, reports in told.items() if trial not in self._lost for report in reports]
 
     def save(self, lanes: Iterable[int]) -> dict[int, LaneState]:
-        """See Fleet.save. Missing are also trials whose lanes have trained beyond the end of the trial."""
-        wanted = [trial for trial in lanes if trial in self._teams and not self._teams[trial].is_past]
-        states = self._fleet.save([lane for trial in wanted for lane in self._lanes(trial)])
-        whole = (trial for trial in wanted if all(lane in states for lane in self._lanes(trial)))
-        return {trial: join_states([states[lane] for lane in self._lanes(trial)]) for trial in whole}
+        """See Fleet.save."""
+        return {trial: join_states(states) for trial, states in self._gather(lanes, self._fleet.save).items()}
+
+    def keep_best(self, lanes: Iterable[int]) -> None:
+        """See Fleet.keep_best."""
+        self._fleet.keep_best(self._lanes_of(lanes))
+
+    def best_layers(self, lanes: Iterable[int]) -> dict[int, list[Layers]]:
+        """See Fleet.best_layers: the weights of every part."""
+        found = self._gather(lanes, self._fleet.best_layers)
+        return {trial: [layers for (layers,) in parts] for trial, parts in found.items()}
 
     def drop(self, lanes: Iterable[int]) -> None:
         """See Fleet.drop."""
         trials = list(lanes)
-        self._fleet.drop([lane for trial in trials for lane in self._lanes(trial)])
+        self._fleet.drop(self._lanes_of(trials))
         for trial in trials:
             self._teams.pop(trial, None)
 
@@ -113,12 +127,22 @@ class Teams:
     def _lanes(self, trial: int) -> range:
         return range(trial * self.n_parts, (trial + 1) * self.n_parts)
 
+    def _lanes_of(self, trials: Iterable[int]) -> list[int]:
+        return [lane for trial in trials for lane in self._lanes(trial)]
+
+    def _gather(self, trials: Iterable[int], ask: Callable[[list[int]], dict[int, T]]) -> dict[int, list[T]]:
+        """Ask for something of every part; missing are trials of which a part has none."""
+        wanted = list(trials)
+        found = ask(self._lanes_of(wanted))
+        return {t: [found[lane] for lane in self._lanes(t)] for t in wanted if found.keys() >= set(self._lanes(t))}
+
     def _parts_of(self, start: LaneStart) -> Iterator[LaneStart]:
         states = [None] * self.n_parts if start.state is None else divide_state(start.state)
         for part, (lane, state) in enumerate(zip(self._lanes(start.lane), states, strict=True)):
             repeat, fold = divmod(part, self._n_folds)
             seed = part_seed(start.seed, repeat)
-            yield LaneStart(lane, start.hyper, seed, state, start.sequence, fold=fold, patient=True)
+            own = replace(start, lane=lane, seed=seed, state=state, fold=fold, patient=True)
+            yield replace(own, best_value=None, n_since_best=0)
 
     def _stands(self, trial: int) -> bool:
         return self._teams[trial].outcome is None
@@ -126,33 +150,28 @@ class Teams:
     def _note_lost(self) -> None:
         self._lost |= {lane // self.n_parts for lane in self._fleet.take_lost()}
 
-    def _hear(self, trial: int, n_epochs: int, parts: Sequence[Sequence[LaneReport]]) -> list[LaneReport]:
-        """Put the parts' reports of some epochs together, up to the one with which the trial ends."""
-        team, told = self._teams[trial], []
-        for place in range(n_epochs):
-            report = self._judge(team, _average(trial, [reports[place] for reports in parts]))
-            team.sequence, team.outcome = report.sequence, report.outcome
-            told.append(report)
-            if report.outcome is not None:
-                team.is_past = any(len(reports) > place + 1 for reports in parts)
-                break
-        return told
+    def _hear(self, told: list[LaneReport]) -> bool:
+        """Decide by the means of the last report how the trial goes on, as a pack does for a lane, and note it there.
 
-    def _judge(self, team: _Team, report: LaneReport) -> LaneReport:
-        """Decide by the means whether the trial goes on, as a pack does for a lane."""
+        Say whether the epoch is the best so far.
+        """
         if self._settings is None:
             raise RuntimeError("the fleet is not open: call open() first")
         watch, patience = self._settings.watched, self._settings.patience
-        if report.outcome is not None:
-            return report
-        if not (math.isfinite(report.train_loss) and math.isfinite(report.values[0])):
-            return replace(report, outcome="diverged")
-        if watch.improves(report.values, team.best_value):
-            team.best_value, team.n_since_best = report.values[watch.place], 0
-            return report
-        team.n_since_best += 1
-        is_out = patience is not None and team.n_since_best >= patience and not team.patient
-        return replace(report, outcome="patience") if is_out else report
+        report = told[-1]
+        team, outcome, improves = self._teams[report.lane], report.outcome, False
+        if outcome is None and not (math.isfinite(report.train_loss) and math.isfinite(report.values[0])):
+            outcome = "diverged"
+        if outcome is None:
+            improves = watch.improves(report.values, team.best_value)
+            team.n_since_best = 0 if improves else team.n_since_best + 1
+            if improves:
+                team.best_value = report.values[watch.place]
+            elif patience is not None and team.n_since_best >= patience and not team.patient:
+                outcome = "patience"
+        team.sequence, team.outcome = report.sequence, outcome
+        told[-1] = replace(report, outcome=outcome)
+        return improves
 
 
 def _average(trial: int, parts: Sequence[LaneReport]) -> LaneReport:

@@ -1,10 +1,9 @@
-"""What the contenders of a job say together at its end: how sure the winner's score is, and whom to average."""
+"""What the best trials of a job say together at its end: how sure the winner's score is, and whom to average."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +12,7 @@ from models.artifact import build_predictor
 from models.confidence import Confidence, FoldScores, judge_winner, judge_winner_of_folds
 from models.ensemble import Greedy, Rivals, choose_members, mix
 from models.evaluate import evaluate_all
-from models.lanes import PackData
+from models.loss_table import gives_probabilities
 from models.prepare import Prepared
 from workers.lives import TrialLife
 from workers.resolved import ResolvedJob
@@ -32,39 +31,52 @@ class Share:
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """`members`, the heaviest first, are empty where no average beats the winner alone; `metrics` are the average's."""
+class Mixture:
+    """Whom to average, the heaviest first, and the metrics of the average: their means over the lanes of a trial, and
+    those of each lane where there are several."""
 
-    confidence: Confidence
     members: list[Share]
     metrics: dict[str, float]
+    parts: list[dict[str, float]]
 
 
-def judge(job: ResolvedJob, prepared: Prepared, contenders: Sequence[Contender]) -> Verdict:
-    """Let contenders, the winner first, predict the validation rows, and judge by that. A function of its arguments."""
-    contenders = contenders[: _count_competing(prepared.data, len(contenders))]
-    predictors = [build_predictor(contender.layers, contender.hyper, prepared) for contender in contenders]
-    views = (prepared.job_data.view(contender.hyper, 0) for contender in contenders)  # one at a time: they are large
-    predictions = np.stack([one.predict_inputs(view.x_valid) for one, view in zip(predictors, views, strict=True)])
-    rivals = Rivals(predictions, _truth(prepared), job.objective.name, job.objective.maximize)
-    shares = _mixture(job, rivals)
-    order = sorted(np.flatnonzero(shares).tolist(), key=lambda place: (-shares[place], place))
-    labels_only = any(predictors[place].labels_only for place in order)
-    return Verdict(
-        confidence=judge_winner(rivals, job.seed),
-        members=[Share(contenders[place], float(shares[place])) for place in order],
-        metrics=evaluate_all(job.metrics, rivals.truth, mix(predictions, shares), labels_only) if order else {},
-    )
+@dataclass(frozen=True)
+class Verdict:
+    """`mixture` is None where no ensemble is wanted or none beats the winner alone, `confidence` where nobody can be
+    judged."""
+
+    confidence: Confidence | None = None
+    mixture: Mixture | None = None
 
 
-def judge_folds(job: ResolvedJob, prepared: Prepared, rivals: Sequence[TrialLife]) -> Confidence | None:
-    """Judge the winner, the first of the trials that compete, by their scores on each fold. None where there is one.
+def count_contenders(job: ResolvedJob, prepared: Prepared) -> int:
+    """Say how many trials are compared by what they predict: of folds, the winner is judged by scores alone."""
+    return 1 if prepared.n_folds > 1 and job.ensemble is None else job.contenders
+
+
+def judge(
+    job: ResolvedJob, prepared: Prepared, rivals: Sequence[TrialLife], contenders: Sequence[Contender]
+) -> Verdict:
+    """Judge the winner, the first of the trials that compete and of the contenders, and choose an ensemble.
+
+    Contenders predict the validation rows, each lane those of its fold. A function of its arguments.
+    """
+    verdict = Verdict(_judge_folds(job, prepared, rivals) if rivals and prepared.n_folds > 1 else None)
+    if not contenders or (prepared.n_folds > 1 and job.ensemble is None):
+        return verdict
+    contenders = contenders[: _count_competing(job, prepared, len(contenders))]
+    answers = _predict(job, prepared, contenders)
+    if prepared.n_folds == 1:
+        verdict = replace(verdict, confidence=judge_winner(answers, job.seed))
+    return replace(verdict, mixture=_mix(job, contenders, answers))
+
+
+def _judge_folds(job: ResolvedJob, prepared: Prepared, rivals: Sequence[TrialLife]) -> Confidence:
+    """Judge by the scores of all trials that compete on each fold.
 
     Repeats with other seeds share their fold's rows, so that only their mean counts as a score of the fold.
     """
     n_folds = prepared.n_folds
-    if n_folds < 2:
-        return None
     parts = np.array([[values[0] for values in life.best.parts] for life in rivals if life.best])
     folds = prepared.job_data.folds[:n_folds]
     scores = FoldScores(
@@ -77,22 +89,47 @@ def judge_folds(job: ResolvedJob, prepared: Prepared, rivals: Sequence[TrialLife
     return judge_winner_of_folds(scores, len(np.unique(np.concatenate([fold.valid for fold in folds]))))
 
 
-def _count_competing(data: PackData, n_contenders: int) -> int:
-    n_cells = len(data.x_valid) * max(2, data.n_outputs)
-    return min(n_contenders, max(2, MOST_CELLS // n_cells))
+def _count_competing(job: ResolvedJob, prepared: Prepared, n_contenders: int) -> int:
+    data = prepared.job_data
+    n_rows = job.repeats * sum(len(fold.valid) for fold in data.folds[: prepared.n_folds])
+    return min(n_contenders, max(2, MOST_CELLS // (n_rows * max(2, data.n_outputs))))
 
 
-def _truth(prepared: Prepared) -> NDArray[Any]:
-    """The targets of validation rows as `models.evaluate` takes them."""
-    truth: NDArray[Any] = prepared.job_data.labels[prepared.job_data.folds[0].valid]
-    return truth
+def _predict(job: ResolvedJob, prepared: Prepared, contenders: Sequence[Contender]) -> Rivals:
+    """Let every lane predict the validation rows of its fold; parts stand as lanes do, repeat by repeat."""
+    data, n_folds = prepared.job_data, prepared.n_folds
+    answers: dict[tuple[int, int], list[NDArray[np.float64]]] = {}
+    for fold in range(n_folds):
+        rows = data.part(data.folds[fold].valid)
+        for contender in contenders:
+            x = data.encoder(contender.hyper, fold).preprocessor.transform(rows)
+            for repeat in range(job.repeats):
+                layers = contender.layers[repeat * n_folds + fold]
+                predictor = build_predictor(layers, contender.hyper, prepared, fold)
+                answers.setdefault((repeat, fold), []).append(predictor.predict_inputs(x))
+    parts = [(repeat, fold) for repeat in range(job.repeats) for fold in range(n_folds)]
+    return Rivals(
+        predictions=np.concatenate([np.stack(answers[part]) for part in parts], axis=1),
+        truth=np.concatenate([data.labels[data.folds[fold].valid] for _, fold in parts]),
+        metric=job.objective.name,
+        maximize=job.objective.maximize,
+        sizes=tuple(len(data.folds[fold].valid) for _, fold in parts),
+    )
 
 
-def _mixture(job: ResolvedJob, rivals: Rivals) -> NDArray[np.float64]:
-    """Choose shares; all zero where no ensemble is wanted, or none is better than the winner alone."""
-    nobody = np.zeros(len(rivals.predictions))
+def _mix(job: ResolvedJob, contenders: Sequence[Contender], rivals: Rivals) -> Mixture | None:
+    """Choose an ensemble if one is wanted; None if none is better than the winner alone."""
     if job.ensemble is None:
-        return nobody
+        return None
     shares = choose_members(rivals, Greedy(job.ensemble.size, job.ensemble.start, job.ensemble.bags), job.seed)
-    is_better = rivals.loss(mix(rivals.predictions, shares)) < rivals.loss(rivals.predictions[0])
-    return shares if is_better and np.count_nonzero(shares) > 1 else nobody
+    mixed = mix(rivals.predictions, shares)
+    if np.count_nonzero(shares) < 2 or not rivals.loss(mixed) < rivals.loss(rivals.predictions[0]):
+        return None
+    order = sorted(np.flatnonzero(shares).tolist(), key=lambda place: (-shares[place], place))
+    labels_only = any(not gives_probabilities(contenders[place].hyper.loss) for place in order)
+    parts = [evaluate_all(job.scores, rivals.truth[part], mixed[part], labels_only) for part in rivals.parts]
+    return Mixture(
+        members=[Share(contenders[place], float(shares[place])) for place in order],
+        metrics={name: float(np.mean([part[name] for part in parts])) for name in job.scores},
+        parts=parts if len(parts) > 1 else [],
+    )

@@ -1,4 +1,4 @@
-"""Activations and their derivatives over stretches of flat arrays, by the code numbers of KERNELS. No layers.
+"""Activations and their derivatives over stretches of flat arrays, by the code numbers of ACTIVATIONS. No layers.
 
 An op of `models.ops` that is not listed here is served by torch. A kernel follows its op's READS: `kept` of the
 backward is the op's input or its output.
@@ -12,10 +12,9 @@ from typing import Any
 from models.activations import SELU_ALPHA, SELU_SCALE
 from models.cpu.compiler import kernel
 from models.cpu.functions import exponential, exponential_minus_one, logistic, normal, tangent, tangent_of_softplus
+from models.cpu.served import ACTIVATIONS
 
-NAMES = ["identity", "relu", "leaky_relu", "tanh", "logistic", "elu", "selu", "silu", "gelu", "softplus", "mish"]
-KERNELS = {name: code for code, name in enumerate(NAMES)}
-IDENTITY, RELU, LEAKY_RELU, TANH, LOGISTIC, ELU, SELU, SILU, GELU, SOFTPLUS, MISH = KERNELS.values()
+IDENTITY, RELU, LEAKY_RELU, TANH, LOGISTIC, ELU, SELU, SILU, GELU, SOFTPLUS, MISH = ACTIVATIONS.values()
 
 
 @kernel

@@ -15,25 +15,20 @@ import torch
 from numpy.typing import NDArray
 
 from models.bench import Bench
-from models.cpu import activations, losses, normalisation, optimizers
+from models.cpu import losses, normalisation
 from models.cpu.lane import VALIDATION_ROWS, infer, train_epoch
+from models.cpu.served import ACTIVATIONS, OPTIMIZERS
 from models.dropout import dropout_keys
-from models.hyper import Hyperparameters
 from models.lanes import Task
 from models.layout import BATCH_MULTIPLE, RUNNING, Floats, Layout, round_up
 from models.lineup import has_dropout
-from models.live_lane import BEST_OF, PARAMETERS, Lane
+from models.live_lane import PARAMETERS, GradientLane, Lane
 from models.loss_table import find_loss
 from models.ops import OPS
 from models.optim import FIRST, SECOND, tabulate
 
 LANES_AT_ONCE = 32
 """Lanes between two looks at who else wants the processor; their answers are judged together."""
-
-
-def serves(hyper: Hyperparameters) -> bool:
-    """Say whether there are kernels for all that a lane wants."""
-    return hyper.activation in activations.KERNELS and hyper.optimizer in optimizers.KERNELS
 
 
 class Room:
@@ -65,18 +60,18 @@ class Room:
 class Plan:
     """What kernels must know of one lane besides its numbers."""
 
-    def __init__(self, lane: Lane, task: Task) -> None:
+    def __init__(self, lane: GradientLane, task: Task) -> None:
         hyper, op, loss = lane.hyper, OPS[lane.hyper.activation], find_loss(lane.hyper, task)
         output = "identity" if hyper.output_activation == "none" else hyper.output_activation
         self.widths = np.array(lane.layout.padded, np.int64)
         self.real = np.array(lane.layout.widths, np.int64)
         reads_input = int(op.reads == "input")
         self.codes = (
-            activations.KERNELS[hyper.activation],
+            ACTIVATIONS[hyper.activation],
             reads_input,
             losses.KERNELS[loss.forms[task]],
-            optimizers.KERNELS[hyper.optimizer],
-            activations.KERNELS[output],
+            OPTIMIZERS[hyper.optimizer],
+            ACTIVATIONS[output],
             int(OPS[output].reads == "input"),
             normalisation.KERNELS[lane.layout.normalisation],
         )
@@ -87,7 +82,7 @@ class Plan:
 class LaneByLane:
     """Lanes that are trained in turn; each keeps its rows."""
 
-    def __init__(self, lanes: Sequence[Lane], bench: Bench, room: Room) -> None:
+    def __init__(self, lanes: Sequence[GradientLane], bench: Bench, room: Room) -> None:
         self.lanes, self.bench, self._room = list(lanes), bench, room
         self.batch_size = bench.batch_size(lanes[0])
         self._dtype = bench.like.numpy().dtype
@@ -124,7 +119,7 @@ class LaneByLane:
                     lane.rows[name].copy_(row)
             raise
 
-    def _train(self, lane: Lane, plan: Plan, batches: tuple[Any, ...]) -> float:
+    def _train(self, lane: GradientLane, plan: Plan, batches: tuple[Any, ...]) -> float:
         self._room.fit(lane.layout, max(batches[-1], VALIDATION_ROWS), plan.rate > 0)
         parameters = lane.rows[PARAMETERS].numpy()
         moments = (lane.rows[name].numpy() if name in lane.rows else _NOTHING[self._dtype] for name in (FIRST, SECOND))
@@ -155,9 +150,7 @@ class LaneByLane:
     def keep_best(self, lanes: Sequence[Lane]) -> None:
         """Remember the weights of these lanes as their best."""
         for lane in lanes:
-            for name in lane.best_names:
-                lane.rows[name].copy_(lane.rows[BEST_OF[name]])
-            lane.has_best = True
+            lane.keep_best()
 
     def dissolve(self) -> None:
         """Nothing is shared, so nothing has to move."""

@@ -6,11 +6,10 @@ import math
 from typing import Any
 
 from models.cpu.compiler import kernel
-from models.hyper_training import OptimizerName
 
-KERNELS: dict[OptimizerName, int] = {"sgd": 0, "adagrad": 1, "rmsprop": 1, "adam": 2, "adamw": 2, "nadam": 3}
 PLAIN, OF_GRADIENT, OF_FIRST, OF_BOTH = range(4)
-"""Without second moments; with them, and what is divided by their root: the gradient, the first moment, or both."""
+"""The codes of `served.OPTIMIZERS`: without second moments; with them, and what is divided by their root: the gradient,
+the first moment, or both."""
 NORM_FLOOR = 1e-6
 
 

@@ -22,6 +22,9 @@ class Grid(Algorithm):
         if continuous:
             message = "a grid needs a step or a choice of values here; this parameter is continuous"
             return [FieldProblem(join_path("space", name, "step"), message) for name in continuous]
+        if space.region and len(Space(space.root).grid(limit=MOST_TRIALS + 1)) > MOST_TRIALS:
+            message = f"the grid has more than {MOST_TRIALS} points before its constraints: give fewer values"
+            return [FieldProblem("space", message)]
         most = trials or MOST_TRIALS
         if len(space.grid(limit=most + 1)) <= most:
             return []

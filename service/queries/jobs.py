@@ -8,10 +8,12 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from search.trial import JOB_ENDED, JobReason, JobState, check_job_transition
+from search.trial import JOB_ENDED, JobReason, JobState, TrialState, check_job_transition
 from service.database import now
 from service.queries.events import NewEvent, append_events
-from service.tables import Command, Job, Journal, Model, Snapshot
+from service.tables import SPARE_ROUND, Command, Job, Journal, Model, Report, Snapshot, Trial
+from service.told_tables import Told
+from workers.edits import KIND as EDIT
 
 FINAL_STATES = (JobState.SUCCEEDED, JobState.CANCELLED)
 """A failed job can be resumed, so it keeps its snapshots and its dataset."""
@@ -50,6 +52,18 @@ def list_jobs(
     return session.scalars(query).all()
 
 
+def is_waiting() -> ColumnElement[bool]:
+    """Whether a job waits for a driver: it is queued, and no external one that nobody has told anything."""
+    heard = and_(Trial.job_id == Told.job_id, Trial.number == Told.trial, Trial.state == TrialState.RUNNING)
+    told = select(Told.id).join(Trial, heard).where(Told.job_id == Job.id).correlate(Job).exists()
+    return and_(Job.state == JobState.QUEUED, or_(Job.reason != JobReason.NOTHING_TOLD, told))
+
+
+def has_waiting() -> ColumnElement[bool]:
+    """Whether any job waits for a driver."""
+    return select(Job.id).where(is_waiting()).correlate(None).exists()
+
+
 def move_job(session: Session, job: Job, state: JobState, reason: JobReason, detail: str = "") -> None:
     """Bring a locked job into another state and tell it.
 
@@ -66,6 +80,7 @@ def move_job(session: Session, job: Job, state: JobState, reason: JobReason, det
         _forget_commands(session, job.id)
     if state in FINAL_STATES:
         session.execute(delete(Snapshot).where(Snapshot.job_id == job.id))
+        session.execute(delete(Report).where(Report.job_id == job.id, Report.round == SPARE_ROUND))
     session.flush()
     append_events(session, job.id, [NewEvent("job", describe_job(session, job))])
 
@@ -123,15 +138,42 @@ def add_command(session: Session, job_id: str, kind: str) -> None:
         session.add(Command(job_id=job_id, kind=kind))
 
 
-def list_commands(session: Session, job_id: str) -> list[tuple[int, str]]:
-    """List what the driver has not applied yet: (id, kind), oldest first."""
-    query = select(Command.id, Command.kind).where(Command.job_id == job_id, Command.applied_at.is_(None))
-    return [(number, kind) for number, kind in session.execute(query.order_by(Command.id))]
+def add_edit(session: Session, job_id: str, payload: dict[str, Any]) -> None:
+    """Ask the job's driver, now or when it has one again, for another space."""
+    session.add(Command(job_id=job_id, kind=EDIT, payload=payload))
+
+
+def list_edits(session: Session, job_id: str) -> Sequence[Command]:
+    """List all edits that were ever asked for, oldest first."""
+    query = select(Command).where(Command.job_id == job_id, Command.kind == EDIT)
+    return session.scalars(query.order_by(Command.id)).all()
+
+
+def find_edits(session: Session, jobs: Sequence[Job]) -> dict[str, list[dict[str, Any]]]:
+    """Find the edits of each job by the job's id: what was asked for, when, and the round after which it holds."""
+    ids = [job.id for job in jobs]
+    asked = select(Command).where(Command.job_id.in_(ids), Command.kind == EDIT).order_by(Command.id)
+    held = select(Journal.job_id, Journal.round, Journal.payload).where(Journal.job_id.in_(ids), Journal.kind == EDIT)
+    rounds = {(job_id, payload["number"]): round_number for job_id, round_number, payload in session.execute(held)}
+    found: dict[str, list[dict[str, Any]]] = {}
+    for command in session.scalars(asked):
+        payload = command.payload or {}
+        told = {"space": {}, "constraints": None} | payload["asked"]
+        told |= {"number": payload["number"], "created_at": command.created_at}
+        place = command.job_id, payload["number"]
+        found.setdefault(command.job_id, []).append(told | {"round": rounds.get(place)})
+    return found
+
+
+def list_commands(session: Session, job_id: str) -> Sequence[Command]:
+    """List what the driver has not applied yet, oldest first."""
+    query = select(Command).where(Command.job_id == job_id, Command.applied_at.is_(None))
+    return session.scalars(query.order_by(Command.id)).all()
 
 
 def _forget_commands(session: Session, job_id: str) -> None:
-    """A command is for the run in which it was given: a resumed job must not meet an old pause."""
-    waiting = update(Command).where(Command.job_id == job_id, Command.applied_at.is_(None))
+    """A command is for the run in which it was given: a resumed job must not meet an old pause. Edits wait for it."""
+    waiting = update(Command).where(Command.job_id == job_id, Command.applied_at.is_(None), Command.kind != EDIT)
     session.execute(waiting.values(applied_at=now()), execution_options={"synchronize_session": False})
 
 

@@ -11,27 +11,40 @@ from pydantic import JsonValue, WithJsonSchema
 from search.trial import JOB_ENDED, JobReason, JobState, check_job_transition
 from service.bodies import check_json
 from service.context import Context, Given
+from service.editing import edit_job
 from service.errors import Problem, field_problem, not_found
-from service.examples import JOB_EXAMPLES
+from service.examples import JOB_EXAMPLES, PATCH_EXAMPLES
+from service.extension import extend_job
 from service.paging import Cursor, Limit, cut_page, decode_cursor
 from service.queries.jobs import (
     add_command,
     find_best_model,
     find_best_models,
+    find_edits,
     find_journalled,
     get_job,
     list_jobs,
     move_job,
 )
 from service.routes.addresses import IdempotencyKey, JobId
-from service.schemas import LABEL_PATTERN, JobPatch, JobView, Page, PlanView, RangeTestView
-from service.submission import preview_job, submit_job
+from service.schemas import LABEL_PATTERN, JobView, Page, PlanView, RangeTestView
+from service.schemas_requests import Edit, Extension, JobPatch
+from service.submission import clone_job, preview_job, submit_job
+from service.tables import Job
 from service.views import view_job
 from workers.range_test import KIND as RANGE_TEST
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 SpecBody = Annotated[
     JsonValue, WithJsonSchema({"$ref": "#/components/schemas/JobSpec"}), Body(openapi_examples=JOB_EXAMPLES)
+]
+PatchBody = Annotated[
+    JsonValue,
+    WithJsonSchema({"type": "object"}),
+    Body(
+        description="What changes in the spec; null takes a field away, so that it has its default.",
+        openapi_examples=PATCH_EXAMPLES,
+    ),
 ]
 Labels = Annotated[
     list[str] | None,
@@ -42,11 +55,7 @@ Labels = Annotated[
 @router.post("", status_code=201)
 def submit(context: Given, response: Response, body: SpecBody, idempotency_key: IdempotencyKey = None) -> JobView:
     """Submit a tuning job."""
-    job, is_new = submit_job(context.database, body, idempotency_key)
-    response.headers["Location"] = f"/v1/jobs/{job.id}"
-    if not is_new:
-        response.headers["Idempotency-Replayed"] = "true"
-    return _show(context, job.id)
+    return _answer_submission(context, response, submit_job(context.database, body, idempotency_key))
 
 
 @router.post("/preview")
@@ -73,9 +82,11 @@ def list_all(
             before=(before[0], before[1]) if before else None,
             limit=limit + 1,
         )
-        models = find_best_models(session, rows)
+        models, edits = find_best_models(session, rows), find_edits(session, rows)
     page, next_cursor = cut_page(rows, limit, lambda job: (job.created_at, job.id))
-    return Page(items=[view_job(job, models.get(job.id)) for job in page], next_cursor=next_cursor)
+    return Page(
+        items=[view_job(job, models.get(job.id), edits.get(job.id, [])) for job in page], next_cursor=next_cursor
+    )
 
 
 @router.get("/{job_id}")
@@ -139,6 +150,8 @@ def resume(context: Given, job_id: JobId) -> JobView:
             raise not_found("job", job_id)
         if job.state == JobState.RUNNING:
             raise Problem("wrong-state", "the job is running; only a paused or failed job can be resumed")
+        if job.state == JobState.SUCCEEDED:
+            raise Problem("wrong-state", "the job has ended; give it more trials (extend), or clone it")
         move_job(session, job, JobState.QUEUED, JobReason.USER_RESUMED)
     return _show(context, job_id)
 
@@ -149,11 +162,35 @@ def cancel(context: Given, job_id: JobId) -> JobView:
     return _steer(context, job_id, JobState.CANCELLED, JobReason.USER_CANCELLED, "cancel")
 
 
-@router.post("/{job_id}/clone", responses={422: {"description": "Not yet."}})
-def clone(context: Given, job_id: JobId) -> JobView:
-    """Start a new job like this one. Not yet."""
-    _show(context, job_id)
-    raise Problem("not-yet", "jobs cannot be cloned yet; submit the job's `spec` again, with your changes")
+@router.post("/{job_id}/clone", status_code=201)
+def clone(
+    context: Given, response: Response, job_id: JobId, body: PatchBody = None, idempotency_key: IdempotencyKey = None
+) -> JobView:
+    """Submit a job's spec again, whatever became of the job, changed by a JSON merge patch (RFC 7396)."""
+    made = clone_job(context.database, job_id, {} if body is None else body, idempotency_key)
+    return _answer_submission(context, response, made)
+
+
+@router.post("/{job_id}/extend")
+def extend(context: Given, job_id: JobId, body: Extension) -> JobView:
+    """Give a job more trials; one that has ended goes on, with all that it has trained."""
+    extend_job(context.database, job_id, body.trials)
+    return _show(context, job_id)
+
+
+@router.post("/{job_id}/edit")
+def edit(context: Given, job_id: JobId, body: Edit) -> JobView:
+    """Change the space from which a job's next trials are drawn; trials that have begun go on as they are."""
+    edit_job(context.database, job_id, body)
+    return _show(context, job_id)
+
+
+def _answer_submission(context: Context, response: Response, made: tuple[Job, bool]) -> JobView:
+    job, is_new = made
+    response.headers["Location"] = f"/v1/jobs/{job.id}"
+    if not is_new:
+        response.headers["Idempotency-Replayed"] = "true"
+    return _show(context, job.id)
 
 
 def _steer(context: Context, job_id: str, state: JobState, reason: JobReason, command: str) -> JobView:
@@ -174,7 +211,7 @@ def _show(context: Context, job_id: str) -> JobView:
         job = get_job(session, job_id)
         if job is None:
             raise not_found("job", job_id)
-        return view_job(job, find_best_model(session, job))
+        return view_job(job, find_best_model(session, job), find_edits(session, [job]).get(job.id, []))
 
 
 def _read_label(text: str) -> tuple[str, Any]:

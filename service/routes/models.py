@@ -25,7 +25,7 @@ from service.queries.trials import get_trial
 from service.routes.addresses import JobId, ModelId
 from service.schemas import BestView, ModelDetail, ModelView, Page
 from service.tables import Model
-from service.views import metric_names, view_model, view_model_detail, view_trial
+from service.views import view_model, view_model_detail, view_trial
 
 router = APIRouter(prefix="/v1", tags=["models"])
 Format = Annotated[Literal["package", "safetensors", "onnx"], Query(description="onnx: not yet.")]
@@ -49,7 +49,8 @@ _BINARY: dict[int | str, dict[str, Any]] = {
 
 @router.get("/jobs/{job_id}/best")
 def best(context: Given, job_id: JobId) -> BestView:
-    """Show the winner so far: the best epoch of the best trial, ties by trial number.
+    """Show the winner so far: the best epoch of the best trial, ties by trial number. Of several objectives the first
+    one decides, then the others; trials that break limits do not win.
 
     At the job's end it has a `confidence`, and an ensemble stands beside it where one is better on validation rows.
     """
@@ -61,12 +62,14 @@ def best(context: Given, job_id: JobId) -> BestView:
         stored = list_models(session, job)
     models = {model.trial: model for model in stored if model.is_of_trial}
     ensemble = next((model for model in stored if not model.is_of_trial), None)
-    if trial is None or trial.number not in models:
-        state = "no trial has reported yet" if trial is None else f"trial {trial.number} leads and is not stored yet"
+    has_models = job.resolved_spec.get("trainer") != "external"
+    if trial is None or (has_models and trial.number not in models):
+        none_yet = "no trial keeps the limits yet" if job.resolved_spec.get("limits") else "no trial has reported yet"
+        state = none_yet if trial is None else f"trial {trial.number} leads and is not stored yet"
         raise Problem("no-model", f"{state}; the job is {job.state}")
     return BestView(
-        trial=view_trial(trial, metric_names(job)),
-        model=view_model(models[trial.number]),
+        trial=view_trial(trial, job),
+        model=view_model(models[trial.number]) if has_models else None,
         ensemble=None if ensemble is None else view_model(ensemble),
     )
 

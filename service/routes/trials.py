@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 from sqlalchemy.orm import Session
 
 from service.context import Given
-from service.errors import not_found
+from service.errors import field_problem, not_found
 from service.paging import Cursor, Limit, cut_page, decode_cursor
 from service.queries.jobs import get_job
 from service.queries.trials import (
@@ -17,14 +17,21 @@ from service.queries.trials import (
     list_segments,
     list_trials_by_number,
     list_trials_by_objective,
+    select_trials,
 )
 from service.routes.addresses import JobId, States, TrialNumber
 from service.schemas import Page, ReportView, TrialDetail, TrialView
 from service.tables import Job, Trial
-from service.views import metric_names, view_report, view_trial, view_trial_detail
+from service.views import metric_names, read_aims, view_report, view_trial, view_trial_detail
 
 router = APIRouter(prefix="/v1/jobs/{job_id}/trials", tags=["trials"])
-Order = Annotated[Literal["number", "objective"], Query(description="objective: best first, those without one last.")]
+Order = Annotated[
+    Literal["number", "objective"],
+    Query(description="objective: best first, then those that break limits, those without an objective last."),
+]
+Front = Annotated[
+    bool | None, Query(description="Only trials that no other one dominates, or only others; of several objectives.")
+]
 
 
 @router.get("")
@@ -33,33 +40,42 @@ def list_all(
     job_id: JobId,
     order: Order = "number",
     state: States = None,
+    front: Front = None,
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> Page[TrialView]:
     """List a job's trials."""
-    states = [str(wanted) for wanted in state or ()]
-    key: Any
+    chosen = select_trials(job_id, [str(wanted) for wanted in state or ()], front)
     with context.database.reading() as session:
         job = _find_job(session, job_id)
+        if front is not None and not read_aims(job).are_several:
+            raise field_problem("invalid-request", "front", "this job has one objective: order=objective ranks trials")
         if order == "number":
+            key = _by_number
             after = decode_cursor(cursor, int)
-            key = lambda trial: (trial.number,)  # noqa: E731
             last = after[0] if after else None
-            rows = list_trials_by_number(session, job_id, states=states, after=last, limit=limit + 1)
+            rows = list_trials_by_number(session, chosen, after=last, limit=limit + 1)
         else:
-            after = decode_cursor(cursor, (int, float, type(None)), int)
-            key = lambda trial: (trial.objective, trial.number)  # noqa: E731
+            key = _by_objective
+            after = decode_cursor(cursor, (int, float), (int, float, type(None)), int)
             rows = list_trials_by_objective(
                 session,
-                job_id,
+                chosen,
                 maximize=job.maximize,
-                states=states,
-                after=(after[0], after[1]) if after else None,
+                leader=job.best_trial,
+                after=(after[0], after[1], after[2]) if after else None,
                 limit=limit + 1,
             )
     page, next_cursor = cut_page(rows, limit, key)
-    names = metric_names(job)
-    return Page(items=[view_trial(trial, names) for trial in page], next_cursor=next_cursor)
+    return Page(items=[view_trial(trial, job) for trial in page], next_cursor=next_cursor)
+
+
+def _by_number(trial: Trial) -> tuple[Any, ...]:
+    return (trial.number,)
+
+
+def _by_objective(trial: Trial) -> tuple[Any, ...]:
+    return (trial.violation or 0.0, trial.objective, trial.number)
 
 
 @router.get("/{number}")

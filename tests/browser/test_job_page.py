@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 
+import httpx
 import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
-from models.lanes import LaneError
+from models.lanes import LaneError, LaneReport
 from search.trial import TrialReason, TrialState
 from service.queries.jobs import get_job
+from service.recorder import Recorder
 from tests.browser import seed
 from tests.browser.conftest import Service
-from workers.body import RangeTest
+from tests.service.facts import claim
+from tests.service.test_api_lineage import POPULATION, run
+from tests.workers.tellers import told_job
+from workers.body_parts import RangeTest
 from workers.range_test import describe_outcome
-from workers.sink import TrialFact
+from workers.sink import SegmentFact, TrialFact
+from workers.spec import preview
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 OpenPage = Callable[..., Page]
@@ -41,6 +48,30 @@ def test_a_finished_job_shows_its_race_its_trials_and_its_best_model(open_page: 
     expect(best.get_by_role("link", name=re.compile("Download package"))).to_have_attribute(
         "href", re.compile(r"^/v1/models/m_\w+/download\?format=package$")
     )
+
+
+def test_a_job_that_is_trained_outside_shows_its_best_parameters_and_no_model(
+    open_page: OpenPage, service: Service
+) -> None:
+    job = told_job(fixed={"folds": 5})
+    resolved = job.model_dump(mode="json")
+    held = claim(service.database, spec={"trainer": "external"}, resolved_spec=resolved, plan=preview(job), n_trials=2)
+    with Recorder(service.database, held) as recorder:
+        for number, loss in enumerate((0.5, 0.25)):
+            point = {"learning rate": 0.1 * (number + 1), "a/b": number, "grid_search": "y"}
+            recorder.segment(SegmentFact(number, 0, 0, None, 0, 0, point))
+            recorder.trial(TrialFact(number, TrialState.RUNNING, TrialReason.ADMITTED, point))
+            recorder.reports(number + 1, {number: 0}, [LaneReport(number, 1, 1, float("nan"), (loss,))])
+            recorder.round_ended(number + 1)
+    page = open_page(f"/#/jobs/{held.job_id}")
+    best = page.locator(".best-panel")
+    expect(best).to_contain_text("Best parameters")
+    expect(best.locator("p").first).to_have_text("Trial 1, the leader: loss 0.25")
+    expect(best.locator("tbody tr")).to_have_text(["learning rate0.2", "a/b1", "grid_searchy", "folds5"])
+    expect(best.get_by_role("link", name=re.compile("Download"))).to_have_count(0)
+    expect(page.locator(".trials-panel tbody tr")).to_have_count(2)
+    page.locator(".history-chart").scroll_into_view_if_needed()
+    expect(page.locator(f".history-chart {DRAWN}").first).to_be_attached()
 
 
 def test_the_winner_is_shown_with_how_sure_its_score_is_and_the_ensemble_beside_it(
@@ -182,6 +213,23 @@ def test_a_job_without_a_range_test_shows_no_panel_of_one(open_page: OpenPage, s
     expect(page.locator(".range-panel")).to_be_hidden()
 
 
+def test_a_population_shows_who_copied_whom_and_gives_the_schedule_of_its_leader(
+    open_page: OpenPage, service: Service
+) -> None:
+    with httpx.Client(base_url=service.origin) as api:
+        job = run(api, service.database, POPULATION)
+        copies = api.get(f"/v1/jobs/{job}/lineage").json()["items"]
+    page = open_page(f"/#/jobs/{job}")
+    panel = page.locator(".lineage-panel")
+    expect(panel).to_contain_text(f"{len(copies)} copies")
+    panel.scroll_into_view_if_needed()
+    expect(panel.locator(".scatterlayer .trace .point")).to_have_count(len(copies))
+    with page.expect_download() as download:
+        panel.get_by_role("link").click()
+    schedule = json.loads(download.value.path().read_text())
+    assert schedule["replay"]["schedule"]
+
+
 def test_hostile_names_stay_text(open_page: OpenPage, service: Service) -> None:
     hostile = "<img src=/owned onerror=\"document.title='owned'\">"
     job = seed.submit(service.database, name=hostile)
@@ -197,7 +245,7 @@ def test_hostile_names_stay_text(open_page: OpenPage, service: Service) -> None:
     expect(page.locator(".notes")).to_contain_text(hostile)
     page.get_by_role("button", name="error", exact=True).click()
     expect(page.locator(".error-row pre")).to_have_text(hostile)
-    page.locator(".spec summary").click()
+    page.locator(".spec summary", has_text="Resolved spec").click()
     for chart in ("race", "parallel"):
         page.locator(f".{chart}-chart").scroll_into_view_if_needed()
         expect(page.locator(f".{chart}-chart {DRAWN}").first).to_be_attached()

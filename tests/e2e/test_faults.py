@@ -109,3 +109,27 @@ def test_ray_itself_can_die_while_a_job_runs(data_dir: Path) -> None:
         assert service.finish(job_id, 400)["state"] == "succeeded"
     finally:
         service.stop()
+
+
+@pytest.mark.parametrize(("algorithm", "scheduler"), [("random", "asha"), ("hyperopt", "asha")])
+def test_a_driver_that_dies_applies_an_edit_where_it_took_effect(
+    service: Running, algorithm: str, scheduler: str
+) -> None:
+    # So many trials that some have not begun when the edit comes, however slow the machine is.
+    budget = {"trials": 96, "epochs_per_trial": 27}
+    job_id = service.submit(long_job_spec(algorithm, scheduler) | {"parallelism": 4, "budget": budget})
+    service.reach(job_id, 20)
+    narrow = {"learning_rate": {"low": 0.011, "high": 0.012}}
+    answer = service.http.post(f"/v1/jobs/{job_id}/edit", json={"space": narrow})
+    assert answer.status_code == 200, answer.text
+    wait_until(lambda: service.job(job_id)["edits"][0]["round"] is not None, 60, "the edit takes effect")
+    asked = service.job(job_id)["edits"]
+    _kill_driver(service, job_id)
+    assert service.job(job_id)["state"] in ("running", "queued"), "the kill came too late to mean anything"
+    assert service.finish(job_id)["state"] == "succeeded", "the replay took the same decisions, or it had failed"
+    assert service.job(job_id)["edits"] == asked
+    notes = [event["data"]["message"] for event in service.events(job_id) if event["data"].get("code") == "edit"]
+    begun = int(notes[0].split("from trial ")[1].split(" ")[0])
+    trials = service.get(f"/v1/jobs/{job_id}/trials", order="number", limit=1000)["items"]
+    assert 0 < begun < len(trials)
+    assert all(0.011 <= trial["parameters"]["learning_rate"] <= 0.012 for trial in trials[begun:])

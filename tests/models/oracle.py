@@ -12,6 +12,7 @@ from torch import nn
 
 from models.batches import batch_order
 from models.dropout import dropout_keys
+from models.embedding import Embedding
 from models.hyper import Hyperparameters
 from models.lanes import PackData
 from models.layout import Layout
@@ -41,22 +42,30 @@ class GivenDropout(nn.Module):
 
 
 class Embedded(nn.Module):
-    """Replaces blocks of inputs by their products with tables, and lets the others pass."""
+    """Replaces blocks of inputs by their products with tables, and lets the others pass; single inputs become sines
+    and cosines, which stand behind."""
 
-    def __init__(self, blocks: tuple[tuple[int, int, int], ...], numbers: torch.Tensor) -> None:
+    def __init__(self, embedding: Embedding, numbers: torch.Tensor) -> None:
         super().__init__()
-        tables = numbers.split([n * size for _, n, size in blocks])
-        self.starts = [first for first, _, _ in blocks]
-        self.tables = nn.ParameterList(
-            nn.Parameter(table.view(n, size).clone()) for table, (_, n, size) in zip(tables, blocks, strict=True)
+        shapes = [(n, size) for _, n, size in embedding.tables] + [(n,) for _, n in embedding.waves]
+        self.starts = [first for first, *_ in (*embedding.tables, *embedding.waves)]
+        parts = numbers.split([int(np.prod(shape)) for shape in shapes])
+        self.learned = nn.ParameterList(
+            nn.Parameter(part.view(shape).clone()) for part, shape in zip(parts, shapes, strict=True)
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        parts, place = [], 0
-        for start, table in zip(self.starts, self.tables, strict=True):
-            parts += [x[:, place:start], x[:, start : start + len(table)] @ table]
-            place = start + len(table)
-        return torch.cat([*parts, x[:, place:]], dim=1)
+        parts, angles, place = [], [], 0
+        for start, learned in sorted(zip(self.starts, self.learned, strict=True), key=lambda pair: pair[0]):
+            parts.append(x[:, place:start])
+            if learned.ndim == 2:
+                place = start + len(learned)
+                parts.append(x[:, start:place] @ learned)
+            else:
+                place = start + 1
+                angles.append(2 * torch.pi * learned * x[:, start:place])
+        sines, cosines = [angle.sin() for angle in angles], [angle.cos() for angle in angles]
+        return torch.cat([*parts, x[:, place:], *sines, *cosines], dim=1)
 
 
 def hash_numbers(keys: list[int], step: int, layer: int, n: int) -> np.ndarray:
@@ -95,7 +104,7 @@ class Twin:
             if depth < len(self.layout.widths) - 2:
                 modules += [*self._norm(n_out), ACTIVATIONS[self.hyper.activation](), GivenDropout()]
         if embedding:
-            modules.insert(0, Embedded(embedding.blocks, flat[len(flat) - embedding.n_numbers :]))
+            modules.insert(0, Embedded(embedding, flat[len(flat) - embedding.n_numbers :]))
         self.net = nn.Sequential(*modules)
         self.optimizer = self._optimizer()
         self.schedulers = self._schedule()
@@ -257,8 +266,8 @@ class Twin:
         parts = [p for m in linear for p in (m.weight.detach().numpy().T.ravel(), m.bias.detach().numpy())]
         norms = [m for m in self.net if isinstance(m, nn.BatchNorm1d | nn.LayerNorm)]
         parts += [p.detach().numpy() for m in norms for p in (m.weight, m.bias)]
-        tables = [table.detach().numpy().ravel() for m in self.net if isinstance(m, Embedded) for table in m.tables]
-        return np.concatenate([*parts, *tables])
+        learned = [part.detach().numpy().ravel() for m in self.net if isinstance(m, Embedded) for part in m.learned]
+        return np.concatenate([*parts, *learned])
 
     def running(self) -> np.ndarray:
         """Running means and variances in the order of a LaneState."""

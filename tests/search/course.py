@@ -30,7 +30,7 @@ class Runner(tune.Trainable):
 
 def started_search(algorithm: Algorithm, request: SearchRequest) -> Any:
     """Build an algorithm and give it its experiment, as the controller does."""
-    search = algorithm.build(request)
+    search = algorithm.search(request)
     config = tune_space(request.domains)
     with tempfile.TemporaryDirectory(prefix="regatta-test-") as folder:
         race = Experiment("race", Runner, config=config, num_samples=request.trials, storage_path=folder)

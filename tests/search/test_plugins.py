@@ -39,7 +39,7 @@ def test_a_plugin_is_its_settings_and_tells_what_it_does(plugin: type) -> None:
 
 def test_the_union_reads_every_kind_and_lists_them_where_it_knows_none() -> None:
     assert TypeAdapter(AnyScheduler).validate_python({"kind": "asha", "grace_period": 2}) == Asha(grace_period=2)
-    with pytest.raises(ValidationError, match="'grid', 'hyperopt', 'random'"):
+    with pytest.raises(ValidationError, match="'grid', 'hyperopt', 'optuna', 'random', 'sobol'"):
         TypeAdapter(AnyAlgorithm).validate_python({"kind": "annealing"})
 
 
@@ -50,7 +50,7 @@ def test_finding_the_plugins_loads_no_ray() -> None:
 
 def test_only_learning_under_changing_parameters_is_refused() -> None:
     pairs = {(a.name(), s.name()) for a in ALGORITHMS.values() for s in SCHEDULERS.values() if admit(a, s)}
-    assert pairs == {("hyperopt", "pbt")}
+    assert pairs == {(a, s) for a in ("bohb", "evolution", "gp", "hyperopt", "optuna") for s in ("pbt", "pb2")}
     assert "random or grid" in str(admit(HyperOpt(), Pbt()))
 
 

@@ -13,9 +13,12 @@ from search.plugins import NEVER, Scheduler, ScheduleRequest
 from search.schedulers.asha import Asha
 from search.schedulers.fifo import Fifo
 from search.schedulers.hyperband import HyperBand
+from search.schedulers.median import Median
+from search.schedulers.pb2 import Pb2
 from search.schedulers.pbt import Pbt
 from tests.search.course import RATE, Race
 
+DECIDING = [Asha(), HyperBand(), Pbt(perturbation_interval=3), Pb2(perturbation_interval=3)]
 REQUEST = ScheduleRequest("min", 20, RATE, 0)
 
 
@@ -23,11 +26,15 @@ REQUEST = ScheduleRequest("min", 20, RATE, 0)
 def schedulers(draw: st.DrawFn) -> Scheduler:
     """Draw a scheduler with settings of its own."""
     factor = draw(st.sampled_from([2, 2.5, 3, 4]))
-    kind = draw(st.sampled_from(["asha", "hyperband", "pbt"]))
+    kind = draw(st.sampled_from(["asha", "hyperband", "median", "pbt", "pb2"]))
     if kind == "asha":
         return Asha(reduction_factor=factor, grace_period=draw(st.integers(1, 3)), brackets=draw(st.integers(1, 2)))
     if kind == "hyperband":
         return HyperBand(reduction_factor=factor)
+    if kind == "median":
+        return Median(grace_period=draw(st.integers(1, 6)), min_samples_required=draw(st.integers(1, 5)))
+    if kind == "pb2":
+        return Pb2(perturbation_interval=draw(st.integers(3, 8)))
     return Pbt(perturbation_interval=draw(st.integers(1, 6)), resample_probability=draw(st.sampled_from([0.0, 0.3])))
 
 
@@ -41,7 +48,7 @@ def test_reporting_only_at_milestones_changes_no_decision(
     assert jumped == stepped
 
 
-@pytest.mark.parametrize("plugin", [Asha(), HyperBand(), Pbt(perturbation_interval=3)], ids=lambda p: p.kind)
+@pytest.mark.parametrize("plugin", DECIDING, ids=lambda p: p.kind)
 def test_every_scheduler_decides_something_and_every_trial_ends(plugin: Scheduler) -> None:
     race = Race(plugin, 27, 20, at_milestones=True)
     decisions = race.run()
@@ -129,6 +136,29 @@ def test_pbt_never_leaves_the_space_and_changes_mutable_parameters_only(
     assert explored["units"] == 7
 
 
+def test_the_median_rule_stops_by_the_median_of_averages_and_never_the_best() -> None:
+    race = Race(Median(grace_period=2, min_samples_required=4), 12, 15, at_milestones=True)
+    decisions = race.run()
+    stopped = {trial for _, trial, _, _ in decisions}
+    assert stopped
+    assert {action.split()[0] for *_, action in decisions} == {"STOP"}
+    assert min(epoch for _, _, epoch, _ in decisions) >= 2
+    assert not stopped & {0, 1, 2, 3}, "fewer than four others had come as far"
+    best = min(race.trials, key=lambda trial: trial.last_result["objective"])
+    assert race.trials.index(best) not in stopped
+
+
+def test_pb2_copies_as_pbt_does_and_stays_inside_the_space_with_values_of_its_own() -> None:
+    race = Race(Pb2(perturbation_interval=2), 20, 12, at_milestones=True)
+    copies = [float(action.split()[1]) for _, _, _, action in race.run() if action.startswith("NOOP")]
+    assert len(copies) > 10
+    low, high = RATE["rate"].low, RATE["rate"].high
+    assert all(low <= rate <= high for rate in copies)
+    again = Race(Pb2(perturbation_interval=2), 20, 12, at_milestones=True)
+    again.run()
+    assert again.decisions == race.decisions
+
+
 def test_pbt_exploits_by_copying_a_better_trial() -> None:
     decisions = Race(Pbt(perturbation_interval=2), 10, 8, at_milestones=True).run()
     assert any("NOOP" in action for _, _, _, action in decisions)
@@ -148,6 +178,9 @@ def test_settings_that_do_not_fit_the_job_are_refused_by_name() -> None:
     assert "10" in problems_of(Pbt(), parallelism=9)["parallelism"]
     assert "may change" in problems_of(Pbt(), mutable={})["space"]
     assert "at least 2" in problems_of(Pbt(), trials=1, parallelism=1)["budget.trials"]
+    assert "20" in problems_of(Median(grace_period=21))["scheduler.grace_period"]
+    assert "pb2 compares" in problems_of(Pb2(), trials=1, parallelism=1)["budget.trials"]
+    assert "pb2 needs" in problems_of(Pb2(), mutable={})["space"]
     assert "20" in problems_of(Pbt(perturbation_interval=20))["scheduler.perturbation_interval"]
 
 
@@ -156,14 +189,14 @@ def test_settings_that_fit_are_not_refused() -> None:
         assert problems_of(plugin()) == {}
 
 
-@pytest.mark.parametrize("plugin", [Asha(), HyperBand(), Pbt(perturbation_interval=3)], ids=lambda p: p.kind)
+@pytest.mark.parametrize("plugin", DECIDING, ids=lambda p: p.kind)
 def test_rungs_of_a_trial_count_up_as_it_passes_them(plugin: Scheduler) -> None:
     race = Race(plugin, 27, 12, at_milestones=True)
     race.run()
     longest = max(race.rungs.values(), key=len)
     assert longest[0] == 0
     assert longest == sorted(longest, key=lambda rung: -1 if rung is None else rung)
-    assert set(longest) == set(range(len(plugin.rungs(27)) + 1 if plugin.kind == "pbt" else len(longest)))
+    assert set(longest) == set(range(len(plugin.rungs(27)) + 1 if plugin.changes_parameters else len(longest)))
     assert len(longest) > 2
 
 

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ray.tune.schedulers import HyperBandScheduler, PopulationBasedTraining
+from ray.tune.schedulers import HyperBandScheduler, MedianStoppingRule, PopulationBasedTraining
 
 from search.schedulers.hyperband import HyperBand
+from search.schedulers.median import Median
 from search.schedulers.pbt import Pbt
-from search.shortcuts import OpenBands, Rung, SortedPopulation
+from search.shortcuts import OpenBands, Rung, SortedMeans, SortedPopulation
 from tests.search.comparison import Comparison
 from tests.search.course import Race
 
@@ -83,6 +84,23 @@ def test_hyperband_starts_a_trial_that_was_still_being_saved_when_its_bracket_we
     slow.temporary_state.saving_to = None
     slow.set_status("PAUSED")
     assert race.scheduler.choose_trial_to_run(race) is slow
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    n_trials=st.integers(2, 40),
+    grace=st.integers(1, 6),
+    required=st.integers(1, 5),
+    mode=st.sampled_from(["min", "max"]),
+    seed=st.integers(0, 99),
+)
+def test_the_median_rule_stops_whom_tune_stops(n_trials: int, grace: int, required: int, mode: str, seed: int) -> None:
+    plugin = Median(grace_period=grace, min_samples_required=required)
+    short = Race(plugin, 15, n_trials, at_milestones=True, seed=seed, mode=mode).run()
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("on_trial_result", "on_trial_complete"):
+            patch.setattr(SortedMeans, name, getattr(MedianStoppingRule, name))
+        assert Race(plugin, 15, n_trials, at_milestones=True, seed=seed, mode=mode).run() == short
 
 
 @given(

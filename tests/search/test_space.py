@@ -97,7 +97,7 @@ def test_a_space_survives_json(space: Space) -> None:
 
 def test_every_point_of_a_lattice_is_equally_likely_and_none_leaves_the_bounds() -> None:
     space = space_of(n={"type": "int", "low": 2, "high": 11, "step": 3})
-    assert space.domains()["n"] == Interval(0.5, 12.5)
+    assert space.domains()["n"] == Interval(0.5, 12.5, step=3)
     decoded = [space.decode({"n": 0.5 + 12 * k / 1200})["n"] for k in range(1201)]
     assert {value: decoded.count(value) for value in set(decoded)} == {2: 300, 5: 300, 8: 300, 11: 301}
 

@@ -30,10 +30,11 @@ def test_every_state_can_be_reached_from_the_first() -> None:
         assert reached == set(table)
 
 
-def test_what_has_ended_stays_ended_but_a_failed_job_can_be_resumed() -> None:
+def test_what_has_ended_stays_ended_but_a_failed_job_can_be_resumed_and_both_kinds_extended() -> None:
     assert {state for state in TRIAL_ENDED if TRIAL_TRANSITIONS[state]} == set()
-    assert {state for state in JOB_ENDED if JOB_TRANSITIONS[state]} == {JobState.FAILED}
-    check_job_transition(JobState.FAILED, JobState.QUEUED)
+    assert {state for state in JOB_ENDED if JOB_TRANSITIONS[state]} == {JobState.FAILED, JobState.SUCCEEDED}
+    for state in (JobState.FAILED, JobState.SUCCEEDED):
+        assert JOB_TRANSITIONS[state] == {JobState.QUEUED}
 
 
 def test_an_illegal_transition_says_what_would_be_legal() -> None:

@@ -44,7 +44,7 @@ def build_package(resolved: ResolvedJob, seed: int, table: Table | None = None) 
     hyper = Hyperparameters.model_validate({"hidden_layers": 1, "units": 8, "loss": resolved.fixed["loss"]})
     prepared = prepare(table or bundled_table(resolved.dataset), resolved.prepare_request())
     draw = np.random.default_rng(seed)
-    sizes = [prepared.preprocessor.n_inputs, 8, prepared.data.n_outputs]
+    sizes = [prepared.data.x_train.shape[1], 8, prepared.data.n_outputs]
     layers: Any = [
         (draw.normal(size=(rows, columns)).astype(np.float32), np.zeros(columns, np.float32))
         for rows, columns in itertools.pairwise(sizes)

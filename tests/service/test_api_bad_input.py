@@ -89,7 +89,8 @@ BAD_JOBS: dict[str, tuple[dict[str, Any], str, str]] = {
         "split.validation.folds",
         "are the most",
     ),
-    "several objectives": ({"dataset": "iris", "objective": ["log_loss", "accuracy"]}, "objective", "not yet"),
+    "one metric twice": ({"dataset": "iris", "objective": ["log_loss", "log_loss"]}, "objective.1", "named twice"),
+    "no such limit": ({"dataset": "iris", "limits": [{"metric": "bytes", "at_most": 1}]}, "limits.0.metric", "allowed"),
     "multilabel": ({"dataset": "iris", "task": "multilabel"}, "task", "multilabel needs 2 classes; 'species' has 3"),
     "softmax with a regression target": (
         {"dataset": "diabetes", "fixed": {"loss": "cross_entropy"}},

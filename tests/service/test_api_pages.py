@@ -109,7 +109,7 @@ def test_the_schema_describes_the_job_spec_and_every_route(api: httpx.Client) ->
     assert "dataset" in schema["components"]["schemas"]["JobSpec"]["properties"]
     body = schema["paths"]["/v1/jobs"]["post"]["requestBody"]["content"]["application/json"]
     assert body["schema"] == {"$ref": "#/components/schemas/JobSpec"}
-    assert set(body["examples"]) == {"smallest", "random", "hyperband"}
+    assert set(body["examples"]) == {"smallest", "random", "hyperband", "external"}
     for path, operations in schema["paths"].items():
         for method, operation in operations.items():
             assert operation.get("description"), f"{method} {path} says nothing"

@@ -16,7 +16,7 @@ from service.record import load_record
 from service.recorder import Recorder
 from tests.service.facts import report
 from tests.service.test_api_jobs import code_of
-from workers.body import RangeTest
+from workers.body_parts import RangeTest
 from workers.range_test import KIND, adopt_bounds, describe_outcome
 from workers.resolved import ResolvedJob
 from workers.sink import JournalFact

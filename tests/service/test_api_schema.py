@@ -95,7 +95,7 @@ def _mutate(part: Any, data: st.DataObject) -> None:
     if key in keys and data.draw(st.integers(0, 3)) == 0:
         del part[key]
     elif key in keys or isinstance(part, dict):
-        part[key] = data.draw(ODD)
+        part[key] = copy.deepcopy(data.draw(ODD))  # a second mutation may go inside
 
 
 def _can_be_wrong(operation: schemathesis.schemas.APIOperation) -> bool:

@@ -135,18 +135,37 @@ def test_the_winner_of_folds_is_trained_once_more_and_tells_how_sure_its_score_i
     once, twice = (best_of(api, run_here(database, times, split=split)) for times in (1, 2))
     told = once["model"]["confidence"]
     assert once["model"]["origin"] == "refit"
-    assert once["ensemble"] is None
     assert (told["folds"], told["rivals"], told["resamples"]) == (3, 6, None)
     assert told["interval"][0] < told["score"] < told["interval"][1]
     assert told["corrected"] == pytest.approx(told["score"] + told["bias"])
     assert told["score"] == pytest.approx(once["model"]["objective"])
-    assert once["model"]["sha256"] == twice["model"]["sha256"]
+    for kind in ("model", "ensemble"):
+        assert once[kind]["sha256"] == twice[kind]["sha256"]
     job = twice["model"]["job"]
     models = api.get(f"/v1/jobs/{job}/models").json()["items"]
-    assert [model["origin"] for model in models] == ["refit", "refit"], "no more than it keeps"
+    assert sorted(model["origin"] for model in models) == ["ensemble", "refit", "refit"], "no more than it keeps"
     assert api.get(f"/v1/jobs/{job}").json()["best"]["model"] == twice["model"]["id"]
     with database.reading() as session:
-        assert load_record(session, job).models == {model["trial"] for model in models}
+        assert load_record(session, job).models == {model["trial"] for model in models if model["origin"] == "refit"}
+
+
+@pytest.mark.parametrize("more", [{"refit": True}, {"repeats": 2}, {"repeats": 2, "refit": True}], ids=str)
+def test_a_holdout_with_repeats_or_refit_tells_the_same_of_its_winner_and_has_an_ensemble(
+    api: httpx.Client, database: Database, more: dict[str, Any]
+) -> None:
+    found = best_of(api, run_here(database, **more))
+    model, ensemble = found["model"], found["ensemble"]
+    told = model["confidence"]
+    assert model["origin"] == ("refit" if "refit" in more else "trial")
+    assert (told["folds"], told["rivals"]) == (None, 6)
+    assert told["interval"][0] <= told["score"] <= told["interval"][1]
+    assert told["score"] == pytest.approx(model["objective"])
+    assert ensemble["objective"] < model["objective"]
+    path = f"/v1/models/{ensemble['id']}"
+    predictor = Predictor.from_package(api.get(f"{path}/download").content)
+    assert predictor.card["facts"].get("refit") == ("all rows but the test rows" if "refit" in more else None)
+    row = predictor.card["example"]["row"]
+    assert api.post(f"{path}/predict", json={"rows": [row]}).json() == predictor.predict([row]).to_json()
 
 
 def test_a_model_is_told_again_when_its_confidence_is_known(api: httpx.Client, job: str) -> None:

@@ -129,7 +129,7 @@ def test_a_cancel_survives_the_death_of_the_driver_but_a_pause_does_not_survive_
     again = leases.claim_next("r2")
     assert again is not None
     with database.reading() as session:
-        assert [kind for _, kind in list_commands(session, held.job_id)] == ["pause"]
+        assert [command.kind for command in list_commands(session, held.job_id)] == ["pause"]
     leases.release(again, JobState.PAUSED, JobReason.USER_PAUSED)
     with database.reading() as session:
         assert list_commands(session, held.job_id) == []

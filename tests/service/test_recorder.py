@@ -276,10 +276,10 @@ def test_a_command_is_read_until_the_round_in_which_it_was_obeyed(
 ) -> None:
     with database.writing() as session:
         add_command(session, held.job_id, "cancel")
-    [(number, kind)] = recorder.commands()
-    assert kind == "cancel"
-    recorder.applied(number)
-    assert recorder.commands() == [(number, kind)]
+    [command] = recorder.commands()
+    assert command.kind == "cancel"
+    recorder.applied(command.id)
+    assert [again.id for again in recorder.commands()] == [command.id]
     recorder.round_ended(1)
     assert recorder.commands() == []
 

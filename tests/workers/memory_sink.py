@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from models.lanes import LaneReport
+from search.aims import Aims
 from search.trial import TRIAL_ENDED, TrialReason, TrialState, check_trial_transition
 from workers.errors import LeaseLost
 from workers.sink import JournalFact, ModelFact, Record, SegmentFact, SnapshotFact, TrialFact
@@ -20,6 +21,7 @@ class Stored:
     segments: dict[tuple[int, int], SegmentFact] = field(default_factory=dict)
     reports: dict[tuple[int, int], LaneReport] = field(default_factory=dict)
     segment_of: dict[tuple[int, int], int] = field(default_factory=dict)
+    told: dict[int, int] = field(default_factory=dict)
     snapshots: dict[int, SnapshotFact] = field(default_factory=dict)
     models: dict[int, ModelFact] = field(default_factory=dict)
     ensemble: ModelFact | None = None
@@ -35,9 +37,11 @@ class Stored:
 class MemorySink:
     """Keeps the facts of one job over several runs; `lose_at` raises LeaseLost instead of committing that round."""
 
-    def __init__(self, keep: int = 3, maximize: bool = False, lose_at: int | None = None) -> None:
+    def __init__(
+        self, keep: int = 3, maximize: bool = False, lose_at: int | None = None, aims: Aims | None = None
+    ) -> None:
         self.lose_at = lose_at
-        self._keep, self._sign = keep, -1 if maximize else 1
+        self._keep, self._aims = keep, aims or Aims.of_spec({}, maximize)
         self.stored, self._open = Stored(), Stored()
         self.n_told = 0
         self.notes: list[tuple[str, str]] = []  # all that were ever told, also by runs that were cut short
@@ -62,6 +66,7 @@ class MemorySink:
             assert key not in self._open.reports, f"report {key} was told twice"
             self._open.reports[key] = report
             self._open.segment_of[key] = segments[report.lane]
+            self._open.told[round_number] = report.lane
 
     def snapshot(self, fact: SnapshotFact) -> None:
         self._open.snapshots[fact.trial] = fact
@@ -86,14 +91,18 @@ class MemorySink:
         if round_number == self.lose_at:
             raise LeaseLost(f"cut at round {round_number}")
         before = self._open.n_rounds
-        assert round_number == before + 1 or round_number == before == 0, f"round {round_number} came after {before}"
+        assert round_number in (before, before + 1), f"round {round_number} came after {before}"
         self._open.n_rounds = round_number
         self.close()
 
     def close(self) -> None:
         """Commit everything."""
-        ranked = sorted(self._open.models.values(), key=lambda fact: (self._sign * fact.objective, fact.trial))
-        self._open.models = {fact.trial: fact for fact in ranked[: self._keep]}
+        further = self._aims.metrics[1:]
+        results = {
+            trial: [fact.objective, *(fact.metrics[name] for name in further)]
+            for trial, fact in self._open.models.items()
+        }
+        self._open.models = {trial: self._open.models[trial] for trial in self._aims.best(results, self._keep)}
         self.stored, self._open = self._open, self._open.copy()
 
     def forget_open(self) -> None:
@@ -111,6 +120,7 @@ class MemorySink:
             journal=list(stored.journal),
             snapshots=dict(stored.snapshots) if snapshots else {},
             models=frozenset(stored.models),
+            told=dict(stored.told),
             n_rounds=stored.n_rounds,
         )
 

@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+import pytest
 
 from models.prepare import Prepared, prepare
 from models.table import Table
@@ -18,12 +19,24 @@ from workers.fleet import Fleet
 from workers.local_seat import LocalSeat
 from workers.pack_host import Lease
 from workers.resolved import ResolvedJob
-from workers.run import JobEnd, JobRun, run_job
+from workers.run import JobRun, run_job
 from workers.seat import Seat
 from workers.sink import Record, Sink
 from workers.spec import read_spec, resolve
+from workers.stops import JobEnd
 
 PAIRS = [(a, s) for a in ALGORITHMS for s in SCHEDULERS if admit(ALGORITHMS[a], SCHEDULERS[s]) is None]
+
+
+def _is_quick(algorithm: str, scheduler: str) -> bool:
+    """Every algorithm under two schedulers, every scheduler under two algorithms: the other pairs are slow tests."""
+    return scheduler in ("fifo", "asha") or algorithm in ("random", "hyperopt")
+
+
+every_pair = pytest.mark.parametrize(
+    ("algorithm", "scheduler"),
+    [pytest.param(*pair, id="-".join(pair), marks=[] if _is_quick(*pair) else pytest.mark.slow) for pair in PAIRS],
+)
 SMALL = {
     "learning_rate": {"type": "float", "low": 1e-3, "high": 0.3, "log": True},
     "hidden_layers": {"type": "int", "low": 0, "high": 1},
@@ -38,6 +51,14 @@ GRID = {
 RATE = {"learning_rate": {"type": "float", "low": 0.001, "high": 0.1}}
 LINEAR = {"optimizer": "sgd", "hidden_layers": 0, "batch_size": 8}
 TOO_LARGE = {"optimizer": "sgd", "hidden_layers": 16, "units": 65536, "batch_size": 8}  # 2 TB: it fits no machine
+LEARNS_EARLY = {
+    "hyperopt": {"n_initial_points": 3},
+    "optuna": {"n_startup_trials": 3},
+    "gp": {"n_initial_points": 3},
+    "evolution": {"population_size": 3},
+    "bohb": {"random_fraction": 0.0, "min_points_in_model": 2},
+}
+"""Settings by which algorithms learn within the few trials of a test."""
 FIXED = {"units": 4, "batch_size": 8, "optimizer": "sgd"}
 
 
@@ -71,7 +92,7 @@ def race(**body: Any) -> Race:
         "dataset": "d_1",
         "target": "y",
         "space": SMALL,
-        "fixed": {name: value for name, value in FIXED.items() if name not in body.get("space", {})},
+        "fixed": {name: value for name, value in FIXED.items() if name not in (body.get("space", SMALL) or {})},
         "split": {"test": {"kind": "fraction", "fraction": 0.2}},
         **body,
     }
@@ -89,18 +110,17 @@ def pair_race(algorithm: str, scheduler: str, **body: Any) -> Race:
         "early_stopping": {"patience": 4},
         "seed": 3,
     }
-    if algorithm == "hyperopt":
-        settings["algorithm"]["n_initial_points"] = 3
+    settings["algorithm"] |= LEARNS_EARLY.get(algorithm, {})
     if algorithm == "grid":
         settings["space"] = GRID
-    if scheduler == "pbt":
+    if SCHEDULERS[scheduler].changes_parameters:
         settings["scheduler"]["perturbation_interval"] = 2
     return race(**{**settings, **body})
 
 
 def finished(started: Race, **options: Any) -> tuple[JobEnd, MemorySink]:
     """Run a job to its end and commit everything."""
-    sink = MemorySink(started.job.keep_models)
+    sink = MemorySink(started.job.keep_models, aims=started.job.aims)
     end = started.run(sink, **options)
     sink.close()
     return end, sink
@@ -112,9 +132,12 @@ class Nobody:
     def poll(self) -> str | None:
         return None
 
+    def edits(self) -> list[dict[str, Any]]:
+        return []
+
 
 @dataclass
-class Wish:
+class Wish(Nobody):
     """A control through which a user asks for something at one of its polls."""
 
     kind: str

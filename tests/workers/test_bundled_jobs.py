@@ -14,7 +14,7 @@ from workers.spec import read_spec, resolve
 @pytest.mark.parametrize("name", BUNDLED)
 def test_a_bundled_set_is_a_whole_job(name: str) -> None:
     table = bundled_table(name)
-    asked = {"dataset": name, "task": "auto", "budget": {"trials": 8, "epochs_per_trial": 60}}
+    asked = {"dataset": name, "task": "auto", "budget": {"trials": 24, "epochs_per_trial": 60}}
     job = resolve(read_spec(asked), table.schema, [bundled_target(name)])
     started = Race(job, prepare(table, job.prepare_request()))
     end, sink = finished(started)

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 import workers.run
 from search.discovery import SCHEDULERS
-from search.trial import TRIAL_ENDED, TrialState
+from search.trial import TRIAL_ENDED, TrialReason, TrialState
 from tests.workers.memory_sink import MemorySink
-from tests.workers.races import PAIRS, Race, race
+from tests.workers.races import LEARNS_EARLY, Race, every_pair, race
 
 WORKS = {"learning_rate": {"type": "float", "low": 1e-3, "high": 0.1, "log": True}}
 MAY_DIVERGE = {"learning_rate": {"type": "float", "low": 1e-2, "high": 100.0, "log": True}}
@@ -37,7 +37,13 @@ def scheduler_settings(draw: st.DrawFn, kind: str, epochs: int) -> dict[str, Any
         return {"kind": kind}
     if kind == "hyperband":
         return {"kind": kind, "reduction_factor": factor}
-    if kind == "pbt":
+    if kind == "median":
+        return {
+            "kind": kind,
+            "grace_period": draw(st.integers(1, min(3, epochs))),
+            "min_samples_required": draw(st.integers(1, 4)),
+        }
+    if SCHEDULERS[kind].changes_parameters:
         quantile = draw(st.sampled_from([0.1, 0.25, 0.5]))
         return {
             "kind": kind,
@@ -50,6 +56,7 @@ def scheduler_settings(draw: st.DrawFn, kind: str, epochs: int) -> dict[str, Any
 FOLDS = {"test": None, "validation": {"kind": "kfold", "folds": 2}}
 STOPS = {"test": None, "stopping": {"kind": "fraction", "fraction": 0.3}}
 WAYS: list[dict[str, Any]] = [{}, {}, {"repeats": 2}, {"split": FOLDS, "refit": False}]
+NEVER_STOP = ("fifo", "pbt", "pb2")
 WATCHES: list[dict[str, Any]] = [{}, {"metric": "r2", "min_delta": 0.01}, {"metric": "mean_absolute_error"}]
 
 
@@ -59,7 +66,7 @@ def races(
 ) -> Race:
     """Draw a job of this pair, validated in one of these ways; `watch` lets something else than the objective decide
     the best epoch."""
-    least = 2 if scheduler == "pbt" or algorithm == "grid" else 1
+    least = 2 if SCHEDULERS[scheduler].changes_parameters or algorithm == "grid" else 1
     trials, epochs = draw(st.integers(least, 12)), draw(st.integers(least, 30))
     ends = draw(st.sampled_from(["work", "work", "diverge", "fail", "all fail", "diverge and fail"]))
     space: dict[str, Any] = MAY_DIVERGE if "diverge" in ends else WORKS
@@ -76,12 +83,13 @@ def races(
     return race(
         space=space,
         fixed=fixed,
-        algorithm={"kind": algorithm, **({"n_initial_points": 2} if algorithm == "hyperopt" else {})},
+        algorithm={"kind": algorithm, **LEARNS_EARLY.get(algorithm, {})},
         scheduler=settings_of,
         budget={"trials": trials, "epochs_per_trial": epochs},
         early_stopping=patience and {"patience": patience, **draw(st.sampled_from(WATCHES if watch else [{}]))},
         parallelism=draw(st.none() | st.integers(min(fewest, trials), trials)),
         keep_models=draw(st.integers(1, 3)),
+        max_failed_trials=12,
         seed=draw(st.integers(0, 5)),
         **{"split": {"test": None}, **draw(st.sampled_from(ways))},
     )
@@ -97,6 +105,8 @@ def check(race: Race, round_rows: int) -> None:
     stored = sink.stored
     assert sorted(stored.trials) == list(range(job.trials))
     assert all(fact.state in TRIAL_ENDED for fact in stored.trials.values())
+    for number, (state, reason) in sink.ends().items():
+        assert (state, reason) == due_end(race, sink, number), f"trial {number}"
     counts = Counter(trial for trial, _ in stored.reports)
     for trial in stored.trials:
         assert [s for t, s in sorted(stored.reports) if t == trial] == list(range(1, counts[trial] + 1))
@@ -110,20 +120,39 @@ def check(race: Race, round_rows: int) -> None:
     assert best or end.reason == "no_completed_trial"
 
 
+def due_end(race: Race, sink: MemorySink, number: int) -> tuple[TrialState, TrialReason]:
+    """Say from its last report alone how a trial must have ended."""
+    last = max((r for (t, _), r in sink.stored.reports.items() if t == number), key=lambda r: r.sequence)
+    by_itself = {
+        "diverged": (TrialState.DIVERGED, TrialReason.NOT_FINITE),
+        "patience": (TrialState.COMPLETED, TrialReason.OUT_OF_PATIENCE),
+    }
+    if last.outcome == "failed":
+        assert last.error is not None
+        return TrialState.FAILED, TrialReason.OUT_OF_MEMORY if last.error.out_of_memory else TrialReason.ERROR
+    if last.outcome is not None:
+        return by_itself[last.outcome]
+    if race.job.scheduler.kind in NEVER_STOP or last.epoch == race.job.epochs:
+        # Of weights that were copied from a trial that had stopped training, the age may fall short.
+        assert race.job.scheduler.changes_parameters or last.epoch == race.job.epochs
+        return TrialState.COMPLETED, TrialReason.EPOCHS_DONE
+    return TrialState.STOPPED, TrialReason.SCHEDULER_STOPPED
+
+
 def best_of(sink: MemorySink, trial: int) -> float:
     """Find the lowest finite error among the reports of a trial that count."""
     counting = [r for (t, _), r in sink.stored.reports.items() if t == trial and r.outcome in (None, "patience")]
     return min(r.values[0] for r in counting if math.isfinite(r.values[0]))
 
 
-@pytest.mark.parametrize(("algorithm", "scheduler"), PAIRS, ids=lambda name: name)
+@every_pair
 def test_every_job_ends_and_its_account_adds_up(algorithm: str, scheduler: str) -> None:
     explore(algorithm, scheduler, n_examples=6)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
-@pytest.mark.parametrize(("algorithm", "scheduler"), PAIRS, ids=lambda name: name)
+@every_pair
 def test_every_job_ends_in_a_long_search_too(algorithm: str, scheduler: str) -> None:
     explore(algorithm, scheduler, n_examples=60)
 

@@ -15,7 +15,8 @@ from models.hyper import Hyperparameters
 from models.lanes import LaneStart, LaneState, PackSettings
 from tests.workers.races import race
 from workers.errors import WorkersLost
-from workers.fleet import Fleet, JobContext
+from workers.fleet import Fleet
+from workers.lanes import JobContext
 from workers.local_seat import LocalSeat
 from workers.pack_host import SOURCE_HASH, Lease, NotLeased
 from workers.seat import Seat, SeatLost
@@ -94,10 +95,11 @@ class TestEveryFleet:
     def test_best_layers_have_the_shapes_of_the_networks(self, seats: list[Any]) -> None:
         fleet = opened(seats)
         fleet.start(STARTS)
-        assert set(fleet.best_layers([0, 1]).values()) == {None}
+        assert fleet.best_layers([0, 1]) == {}
         fleet.train(dict.fromkeys(HYPERS, 2))
-        for lane, layers in fleet.best_layers(HYPERS).items():
-            assert layers is not None
+        found = fleet.best_layers(HYPERS)
+        assert found.keys() == HYPERS.keys()
+        for lane, (layers,) in found.items():
             widths = (2, *HYPERS[lane].widths, 1)
             assert [weights.shape for weights, _ in layers] == list(itertools.pairwise(widths))
 

@@ -121,7 +121,7 @@ def test_fifo_asks_for_nothing_between_the_ends() -> None:
 @pytest.mark.parametrize("rate", [0.01, 100.0], ids=["failing", "diverging"])
 def test_a_population_of_broken_lanes_copies_sound_states_only(rate: float) -> None:
     space = {"learning_rate": {"type": "float", "low": rate * 0.5, "high": rate}}
-    started = pair_race("random", "pbt", space=space, fixed=TOO_LARGE if rate < 1 else LINEAR)
+    started = pair_race("random", "pbt", space=space, fixed=TOO_LARGE if rate < 1 else LINEAR, max_failed_trials=12)
     end, sink = finished(started)
     assert end.reason == "no_completed_trial"
     copies = [fact for fact in sink.stored.segments.values() if fact.index > 0]

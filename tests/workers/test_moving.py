@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,12 @@ import models.pack
 import workers.costs
 import workers.placement
 from models.hyper import Hyperparameters
-from models.lanes import LaneReport, LaneStart, LaneState, Layers, PackSettings
+from models.lanes import LaneReport, LaneStart, LaneState, Layers, PackSettings, Views
+from tests.models.data.test_package import make_prepared
 from tests.workers.memory_sink import MemorySink
 from tests.workers.races import FrailSeat, pair_race, race
-from workers.fleet import Fleet, JobContext
+from workers.fleet import Fleet
+from workers.lanes import JobContext
 from workers.local_seat import LocalSeat
 from workers.pack_host import Lease, Trained
 
@@ -27,7 +30,7 @@ STARTS = [
     for lane in LANES
 ]
 SETTINGS = PackSettings(1, ("mean_squared_error",), maximize=False, patience=30)
-Outcome = tuple[list[LaneReport], dict[int, LaneState], dict[int, Layers | None]]
+Outcome = tuple[list[LaneReport], dict[int, LaneState], dict[int, list[Layers]]]
 
 
 class WatchedSeat(LocalSeat):
@@ -69,10 +72,10 @@ class FullSeat(WatchedSeat):
             return super().call(verb, *arguments)
 
 
-def opened(seats: list[Any]) -> Fleet:
+def opened(seats: list[Any], data: Views | None = None, starts: list[LaneStart] = STARTS) -> Fleet:
     fleet = Fleet(seats)
-    fleet.open(JobContext(Lease("job-1"), race().prepared.data, SETTINGS))
-    fleet.start(STARTS)
+    fleet.open(JobContext(Lease("job-1"), data or race().prepared.data, SETTINGS))
+    fleet.start(starts)
     return fleet
 
 
@@ -90,9 +93,7 @@ def assert_same(outcome: Outcome, other: Outcome) -> None:
     for lane in LANES:
         for name, array in outcome[1][lane].arrays.items():
             np.testing.assert_array_equal(array, other[1][lane].arrays[name])
-        layers, others = outcome[2][lane], other[2][lane]
-        assert layers is not None
-        assert others is not None
+        (layers,), (others,) = outcome[2][lane], other[2][lane]
         for ours, theirs in zip(layers, others, strict=True):
             np.testing.assert_array_equal(ours[0], theirs[0])
 
@@ -123,6 +124,22 @@ def test_a_slow_seat_hands_lanes_over() -> None:
     for _ in range(5):
         fleet.train(dict.fromkeys(LANES, 20))
     assert 0 < len(seats[0].lanes) < before
+
+
+def test_a_slow_seat_keeps_what_shares_launches_and_hands_over_what_kernels_train() -> None:
+    wishes = [{"units": 8, "categorical_encoding": "embedding"}] * 4 + [{"units": 256, "hidden_layers": 3}] * 4
+    starts = [
+        replace(start, hyper=start.hyper.model_copy(update=wish)) for start, wish in zip(STARTS, wishes, strict=True)
+    ]
+    seats = [TimedSeat("seat-0", 0.1), TimedSeat("seat-1", 0.01)]
+    fleet = opened(seats, make_prepared().job_data, starts)
+    fleet.train(dict.fromkeys(LANES, 1))
+    first = seats[0].lanes
+    assert first >= set(range(4)), "stacked lanes of one shape share their launches"
+    assert first > set(range(4)), "a lane that may go"
+    for _ in range(5):
+        fleet.train(dict.fromkeys(LANES, 20))
+    assert seats[0].lanes == set(range(4))
 
 
 def test_seats_of_one_pace_keep_their_lanes() -> None:

@@ -4,19 +4,31 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import models.engines
+import models.pack
+from models.bench import Bench
+from models.embedding import Embedding
+from models.group import Group
 from models.hyper import Hyperparameters
-from workers.costs import ONE_BY_ONE, STACKED, JobShape, LaneLoad, Prices
+from models.hyper_evolution import NeuroevolutionHyperparameters
+from models.lanes import LaneStart, PackSettings, ViewShape
+from models.live_lane import GradientLane
+from models.numeric import numeric_class
+from tests.models.data.test_package import make_prepared
+from workers.costs import ONE_BY_ONE, STACKED, WITH_KERNELS, WITHOUT_KERNELS, LaneLoad, Tariff, tariff_for
 from workers.placement import Paces, even_out, place
 
 SEATS = ["seat-0", "seat-1", "seat-2"]
 EVEN = dict.fromkeys([*SEATS, "seat-3"], 1.0)
-SHAPE = JobShape(n_train=1000, n_valid=200, n_inputs=20, n_outputs=3)
+SHAPE = ViewShape(n_train=1000, n_valid=200, n_inputs=20, n_outputs=3)
+TABLE = Embedding(20, ((0, 5, 2),))
 NARROW = Hyperparameters(units=16, hidden_layers=2, batch_size=32)
 WIDE = Hyperparameters(units=1024, hidden_layers=3, batch_size=32)
 
@@ -26,11 +38,11 @@ hypers = st.builds(
     units=st.sampled_from([8, 64, 100, 256]),
     batch_size=st.sampled_from([16, 64, 100]),
 )
-both_ways = pytest.mark.parametrize("prices", [ONE_BY_ONE, STACKED], ids=["one by one", "stacked"])
+both_ways = pytest.mark.parametrize("tariff", [WITH_KERNELS, WITHOUT_KERNELS], ids=["one by one", "stacked"])
 
 
-def load(hyper: Hyperparameters, prices: Prices = ONE_BY_ONE) -> LaneLoad:
-    return LaneLoad.of(hyper, SHAPE, prices)
+def load(hyper: Hyperparameters, tariff: Tariff = WITH_KERNELS) -> LaneLoad:
+    return LaneLoad.of(hyper, SHAPE, tariff)
 
 
 def put(
@@ -54,33 +66,81 @@ class TestCosts:
 
     def test_normalised_lanes_cost_more_and_stand_in_packs_of_their_own(self) -> None:
         plain, batch, layer = (
-            load(WIDE.model_copy(update={"normalisation": kind}), STACKED) for kind in ("none", "batch", "layer")
+            load(WIDE.model_copy(update={"normalisation": kind}), WITHOUT_KERNELS)
+            for kind in ("none", "batch", "layer")
         )
         assert batch.seconds > plain.seconds
         assert len({plain.pack_key, batch.pack_key, layer.pack_key}) == 3
 
     def test_widths_that_are_padded_alike_cost_the_same_and_share_launches(self) -> None:
-        loads = {load(Hyperparameters(units=units), STACKED) for units in (49, 60, 64)}
+        loads = {load(Hyperparameters(units=units), WITHOUT_KERNELS) for units in (49, 60, 64)}
         assert len(loads) == 1
-        assert load(Hyperparameters(units=65), STACKED).pack_key != loads.pop().pack_key
+        assert load(Hyperparameters(units=65), WITHOUT_KERNELS).pack_key != loads.pop().pack_key
 
     def test_twice_the_rows_are_twice_the_work_but_for_what_an_epoch_costs(self) -> None:
-        twice = JobShape(2000, 400, 20, 3)
-        more, less = (LaneLoad.of(WIDE, shape, ONE_BY_ONE).seconds - ONE_BY_ONE.epoch for shape in (twice, SHAPE))
+        twice = ViewShape(2000, 400, 20, 3)
+        more, less = (LaneLoad.of(WIDE, shape, WITH_KERNELS).seconds - ONE_BY_ONE.epoch for shape in (twice, SHAPE))
         assert more / less == pytest.approx(2, rel=0.05)
+
+    @pytest.mark.parametrize(
+        "wishes",
+        [
+            {},
+            {"categorical_encoding": "embedding"},
+            {"numeric_embedding": "periodic"},
+            {"activation": "mish", "optimizer": "nadam", "normalisation": "batch"},
+        ],
+        ids=str,
+    )
+    def test_a_lane_pays_launches_where_its_pack_stacks_it(
+        self, wishes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        stacked: list[GradientLane] = []
+
+        class NotedGroup(Group):
+            def __init__(self, lanes: Sequence[GradientLane], bench: Bench) -> None:
+                stacked.extend(lanes)
+                super().__init__(lanes, bench)
+
+        monkeypatch.setattr(models.engines, "Group", NotedGroup)
+        data, hyper = make_prepared().job_data, Hyperparameters(units=8, **wishes)
+        pack = models.pack.Pack(data, PackSettings(0, ("r2",), True))
+        pack.start([LaneStart(0, hyper, 0)])
+        assert pack.train({0: 1})[0].error is None
+        found = LaneLoad.of(hyper, data.shape(hyper, 0), tariff_for(numeric_class()))
+        assert bool(found.launches) == bool(stacked)
+
+    def test_what_has_no_kernel_costs_what_stacked_lanes_cost(self) -> None:
+        new, embedded = NARROW.model_copy(update={"activation": "new"}), SHAPE._replace(embedding=TABLE)
+        assert load(NARROW).launches == 0
+        assert load(new).launches > 0
+        assert load(new).seconds > load(NARROW).seconds
+        assert LaneLoad.of(NARROW, embedded, WITH_KERNELS).launches == load(new).launches
+
+    def test_a_population_pays_for_all_its_networks_and_shares_nothing(self) -> None:
+        def cost(n_networks: int, tariff: Tariff, **more: int) -> LaneLoad:
+            return LaneLoad.of(NeuroevolutionHyperparameters(population_size=n_networks, **more), SHAPE, tariff)
+
+        for tariff in (WITH_KERNELS, WITHOUT_KERNELS):
+            many, few = cost(1000, tariff), cost(100, tariff)
+            assert many.seconds > few.seconds > cost(100, tariff, batch_size=64).seconds > 0
+            assert many.launches == few.launches == 0
+            assert many.fare == few.fare
+        served = [cost(100, tariff).seconds for tariff in (WITH_KERNELS, WITH_KERNELS._replace(served=STACKED))]
+        assert served[0] == served[1], "no kernel scores a population"
 
 
 class TestPlace:
     @both_ways
-    def test_heavy_lanes_are_spread_evenly(self, prices: Prices) -> None:
-        assert Counter(put(dict.fromkeys(range(9), load(WIDE, prices)), 3).values()) == dict.fromkeys(SEATS, 3)
+    def test_heavy_lanes_are_spread_evenly(self, tariff: Tariff) -> None:
+        assert Counter(put(dict.fromkeys(range(9), load(WIDE, tariff)), 3).values()) == dict.fromkeys(SEATS, 3)
 
     def test_one_heavy_lane_weighs_as_much_as_many_light_ones(self) -> None:
         chosen = put({0: load(WIDE), **dict.fromkeys(range(1, 30), load(NARROW))})
         assert [lane for lane, seat in chosen.items() if seat == chosen[0]] == [0]
 
     def test_stacked_lanes_of_one_pack_key_stay_together_while_launches_outweigh_them(self) -> None:
-        narrow, other = (load(NARROW.model_copy(update={"batch_size": size}), STACKED) for size in (32, 8))
+        narrow, other = (load(NARROW.model_copy(update={"batch_size": size}), WITHOUT_KERNELS) for size in (32, 8))
         chosen = put({0: narrow, 1: other, 2: narrow, 3: other, 4: narrow, 5: other})
         assert len({chosen[0], chosen[2], chosen[4]}) == len({chosen[1], chosen[3], chosen[5]}) == 1
         assert chosen[0] != chosen[1]
@@ -89,9 +149,13 @@ class TestPlace:
         assert Counter(put(dict.fromkeys(range(4), load(NARROW))).values()) == dict.fromkeys(SEATS[:2], 2)
 
     def test_a_fresh_stacked_lane_goes_where_its_pack_key_stands_already(self) -> None:
-        small_batch = load(NARROW.model_copy(update={"batch_size": 8}), STACKED)
-        standing = [(load(NARROW, STACKED), "seat-1"), (small_batch, "seat-0")]
-        assert put({7: load(NARROW, STACKED)}, 2, standing) == {7: "seat-1"}
+        small_batch = load(NARROW.model_copy(update={"batch_size": 8}), WITHOUT_KERNELS)
+        standing = [(load(NARROW, WITHOUT_KERNELS), "seat-1"), (small_batch, "seat-0")]
+        assert put({7: load(NARROW, WITHOUT_KERNELS)}, 2, standing) == {7: "seat-1"}
+
+    def test_lanes_of_kernels_have_no_launches_to_share_with_stacked_lanes_of_their_shape(self) -> None:
+        new = load(NARROW.model_copy(update={"activation": "new"}))
+        assert put({7: new}, 2, [(load(NARROW), "seat-0")]) == {7: "seat-1"}
 
     def test_a_busy_seat_gets_nothing_while_another_is_idle(self) -> None:
         assert put({7: load(WIDE)}, 2, [(load(WIDE), "seat-0")] * 4) == {7: "seat-1"}
@@ -108,9 +172,9 @@ class TestPlace:
     @both_ways
     @given(drawn=st.lists(hypers, min_size=1, max_size=40), shuffled=st.randoms())
     def test_every_lane_gets_a_seat_whatever_the_order_it_is_named_in(
-        self, prices: Prices, drawn: list[Hyperparameters], shuffled: random.Random
+        self, tariff: Tariff, drawn: list[Hyperparameters], shuffled: random.Random
     ) -> None:
-        loads = {lane: load(hyper, prices) for lane, hyper in enumerate(drawn)}
+        loads = {lane: load(hyper, tariff) for lane, hyper in enumerate(drawn)}
         items = list(loads.items())
         shuffled.shuffle(items)
         chosen = put(loads, 3)
@@ -184,6 +248,11 @@ class TestEvenOut:
             seconds, dict.fromkeys(seconds, 0.01), dict.fromkeys(seconds, "seat-0"), dict.fromkeys(SEATS, 1.0)
         )
         assert Counter(moves.values()) == {"seat-1": 10, "seat-2": 10}
+
+    def test_lanes_that_name_no_fare_stay_and_weigh(self) -> None:
+        seconds, home = dict.fromkeys(range(30), 1.0), {lane: SEATS[lane >= 20] for lane in range(30)}
+        moves = even_out(seconds, dict.fromkeys(range(17, 30), 0.01), home, dict.fromkeys(SEATS[:2], 1.0))
+        assert moves == dict.fromkeys(range(17, 20), "seat-1")
 
     def test_a_slow_seat_gives_lanes_away(self) -> None:
         seconds = dict.fromkeys(range(30), 1.0)

@@ -13,7 +13,7 @@ from tests.workers.races import RATE, TOO_LARGE, Race, Wish, finished, pair_race
 from workers.errors import ReplayMismatch, WorkerVersion
 from workers.local_seat import LocalSeat
 from workers.presets import PRESETS
-from workers.run import JobEnd
+from workers.stops import JobEnd
 
 # -- ends -------------------------------------------------------------------------------------------------------------
 
@@ -27,7 +27,7 @@ def test_a_goal_that_is_reached_ends_the_job_and_its_model_is_stored() -> None:
 
 
 def test_a_job_whose_trials_all_fail_says_why() -> None:
-    end, sink = finished(pair_race("random", "fifo", space=RATE, fixed=TOO_LARGE))
+    end, sink = finished(pair_race("random", "fifo", space=RATE, fixed=TOO_LARGE, max_failed_trials=12))
     assert (end.state, end.reason) == ("failed", "no_completed_trial")
     assert "OutOfDeviceMemory" in end.detail
     assert set(sink.ends().values()) == {(TrialState.FAILED, TrialReason.OUT_OF_MEMORY)}
@@ -187,7 +187,8 @@ def test_a_small_job_needs_no_more_than_a_dataset_and_a_target() -> None:
 def test_every_preset_leads_to_networks_that_beat_the_trivial_predictor(preset: str) -> None:
     """The small table is a noisy line: whoever learns at all explains most of it."""
     budget = {"trials": 4, "epochs_per_trial": 60}
-    started = race(space={}, preset=preset, fixed={}, budget=budget, objective="r2", scheduler={"kind": "fifo"})
+    whole = {"space": {}, "preset": preset, "trainer": PRESETS[preset].trainer, "fixed": {}, "budget": budget}
+    started = race(**whole, objective="r2", scheduler={"kind": "fifo"})
     end, sink = finished(started)
     assert end.reason == "trials_done"
     assert max(model.objective for model in sink.stored.models.values()) > 0.5

@@ -13,7 +13,8 @@ import pytest
 from models.hyper import Hyperparameters
 from models.lanes import LaneReport, LaneStart, LaneState, PackSettings
 from tests.workers.races import race
-from workers.fleet import Fleet, JobContext
+from workers.fleet import Fleet
+from workers.lanes import JobContext
 from workers.local_seat import LocalSeat
 from workers.pack_host import Lease, NotLeased, PackHost, Trained
 from workers.seat import Seat, SeatLost

@@ -6,9 +6,10 @@ import pytest
 from ray.tune.execution.tune_controller import TuneController
 from ray.tune.schedulers import HyperBandScheduler, PopulationBasedTraining
 
+import search.population
 import search.schedulers.asha
 import search.schedulers.hyperband
-import search.schedulers.pbt
+import search.schedulers.median
 from search.shortcuts import OpenBands, SortedPopulation
 from tests.search.comparison import Comparison
 from tests.workers.races import Race, finished, race
@@ -19,6 +20,7 @@ SCHEDULERS = {
     "fifo": {"kind": "fifo"},
     "asha": {"kind": "asha", "brackets": 2},
     "hyperband": {"kind": "hyperband"},
+    "median": {"kind": "median"},
     "pbt": {"kind": "pbt", "perturbation_interval": 2, "quantile_fraction": 0.4},
 }
 
@@ -29,7 +31,7 @@ def crowd(kind: str, seed: int) -> Race:
         algorithm={"kind": "random"},
         scheduler=SCHEDULERS[kind],
         budget={"trials": 40, "epochs_per_trial": 9},
-        parallelism=7 if kind in ("fifo", "asha") else None,
+        parallelism=7 if kind in ("fifo", "asha", "median") else None,
         early_stopping={"patience": 3},
         seed=seed,
     )
@@ -42,7 +44,8 @@ def test_a_job_is_the_same_to_the_bit_without_shortcuts(kind: str, seed: int, mo
     monkeypatch.setattr(PackedController, "get_trials", TuneController.get_trials)
     monkeypatch.setattr(search.schedulers.asha, "sort_rungs", lambda brackets: None)
     monkeypatch.setattr(search.schedulers.hyperband, "OpenBands", type("Nothing", (), {}))
-    monkeypatch.setattr(search.schedulers.pbt, "SortedPopulation", type("Nothing", (), {}))
+    monkeypatch.setattr(search.schedulers.median, "SortedMeans", type("Nothing", (), {}))
+    monkeypatch.setattr(search.population, "SortedPopulation", type("Nothing", (), {}))
     _, long = finished(crowd(kind, seed))
     assert short.rows() == long.rows()
     assert kind == "fifo" or len({reason for _, reason in short.ends().values()}) > 1 or short.stored.n_rounds > 9

@@ -13,6 +13,7 @@ from models.scores import DEFAULTS, SCORES
 from search.discovery import ALGORITHMS, SCHEDULERS
 from search.plugins import admit
 from tests.workers.spec_tables import N, resolve_job, table_of
+from workers.body_parts import Ensemble
 from workers.presets import PRESETS
 from workers.spec import ResolvedJob, preview, read_spec, resolve
 from workers.trainers import TRAINERS
@@ -35,6 +36,16 @@ def test_a_dataset_and_a_target_are_a_whole_job() -> None:
     assert set(job.space.parameters) == set(PRESETS["default"].space.parameters)
     assert job.fixed["optimizer"] == "adamw"
     assert not set(job.fixed) & set(job.space.parameters)
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "algorithm"),
+    [("fifo", "gp"), ("median", "gp"), ("asha", "hyperopt"), ("hyperband", "hyperopt"), ("pb2", "random")],
+)
+def test_the_algorithm_by_default_is_the_one_that_learns_from_what_the_scheduler_lets_it_hear(
+    scheduler: str, algorithm: str
+) -> None:
+    assert resolve_job(scheduler={"kind": scheduler}).algorithm.kind == algorithm
 
 
 def test_a_schedule_lasts_as_long_as_a_trial_unless_the_job_says_otherwise() -> None:
@@ -156,7 +167,7 @@ def test_only_what_keeps_a_network_its_shape_may_change_while_training() -> None
     )
     assert job.mutable == ["learning_rate"], "dropout decides whether units are searched at all"
     assert list(job.schedule_request().mutable) == ["learning_rate"]
-    assert job.algorithm.kind == "random", "hyperopt does not fit pbt"
+    assert job.algorithm.kind == "random", "neither hyperopt nor gp fits pbt"
 
 
 def test_preview_says_what_the_budget_buys() -> None:
@@ -275,7 +286,7 @@ def test_a_trial_has_a_lane_for_every_fold_and_repeat(body: dict[str, Any], lane
     told = preview(job)
     assert (told["trials"], told["lanes_per_trial"], told["lanes"]) == (7, lanes, 7 * lanes)
     assert job.refit == refit
-    assert (job.ensemble is None) == (job.contenders == 1) == (lanes > 1 or refit)
+    assert (job.ensemble, job.contenders) == (Ensemble(), 25)
     assert ResolvedJob.model_validate_json(job.model_dump_json()) == job
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from models.features import Feature
 from models.prepare import PrepareError, prepare
 from models.table import Table
 from tests.workers.spec_tables import refusal_of, resolve_job
+from workers.resolved import ResolvedJob
 from workers.trainers import TRAINERS
 
 N = 60
@@ -31,14 +33,20 @@ def make_table(last: str = "2021-01-01") -> Table:
 TABLE = make_table()
 
 
+def features_of(job: ResolvedJob) -> tuple[Feature, ...]:
+    """What the job makes of its columns."""
+    prepared = prepare(TABLE, job.prepare_request())
+    return prepared.job_data.encoder(prepared.hyper, 0).preprocessor.features
+
+
 def test_dates_are_features_of_their_kind_and_text_may_be_told_to_be_dates() -> None:
     job = resolve_job(TABLE.schema, columns={"kinds": {"text": "date"}})
     kinds = {feature.name: feature.kind for feature in job.features}
     assert kinds == {"day": "date", "text": "date", "unlisted": "categorical", "c": "categorical", "x": "numeric"}
-    features = prepare(TABLE, job.prepare_request()).preprocessor.features
+    features = features_of(job)
     assert [feature.kind for feature in features[:2]] == ["date", "date"]
     as_text = resolve_job(TABLE.schema, columns={"kinds": {"day": "categorical"}})
-    (day,) = [f for f in prepare(TABLE, as_text.prepare_request()).preprocessor.features if f.name == "day"]
+    (day,) = [f for f in features_of(as_text) if f.name == "day"]
     assert day.categories == tuple(sorted(set(ISO)))  # type: ignore[union-attr]
 
 
@@ -98,5 +106,5 @@ def test_notes_speak_of_what_the_job_asks_for() -> None:
 
 def test_an_encoding_of_columns_that_are_not_there_is_harmless() -> None:
     job = resolve_job(TABLE.schema, columns={"include": ["x"]}, fixed={"max_categories": 5})
-    assert prepare(TABLE, job.prepare_request()).preprocessor.n_inputs == 1
+    assert prepare(TABLE, job.prepare_request()).data.x_train.shape[1] == 1
     assert TRAINERS["mlp"].build(job.space.default_point(), job.fixed).max_categories == 5

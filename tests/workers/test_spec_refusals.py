@@ -8,12 +8,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models.scores import FACTS
 from models.table import Table
+from search.discovery import ALGORITHMS, SCHEDULERS
 from tests.workers.spec_tables import TABLE, N, refusal_of, resolve_job, table_of
 from workers.spec import JobSpec, ResolvedJob, SpecError, preview, read_spec, resolve
 from workers.trainers import TRAINERS
 
 RATE = {"type": "float", "low": 1e-3, "high": 1e-1, "log": True}
+TWO: dict[str, Any] = {"objective": ["r2", "n_parameters"]}
+SMALL_NET: dict[str, Any] = {"limits": [{"metric": "n_parameters", "at_most": 500}]}
 
 
 def marked(part: str, column: str, *values: Any) -> dict[str, Any]:
@@ -32,6 +36,10 @@ def in_folds(**more: Any) -> dict[str, Any]:
     return {"split": {"validation": {"kind": "kfold", **more}}}
 
 
+def evolving(**body: Any) -> dict[str, Any]:
+    return {"trainer": "neuroevolution", **body}
+
+
 def by_value(column: str) -> dict[str, Any]:
     return {"split": {"validation": {"kind": "folds", "column": column}}}
 
@@ -43,7 +51,12 @@ REFUSED: list[tuple[dict[str, Any], str, str, str]] = [
     ({"dataset": 5}, "invalid-request", "dataset", "got 5"),
     ({"target": 5}, "invalid-request", "target", "got 5"),
     ({"target": "town", "split": marked("test", "town", "b")}, "invalid-data", "target", "marks the rows of a split"),
-    ({"algorithm": {"kind": "annealing"}}, "invalid-request", "algorithm.kind", "'grid', 'hyperopt', 'random'"),
+    (
+        {"algorithm": {"kind": "annealing"}},
+        "invalid-request",
+        "algorithm.kind",
+        "'grid', 'hyperopt', 'optuna', 'random', 'sobol'",
+    ),
     ({"algorithm": {}}, "invalid-request", "algorithm.kind", "required"),
     ({"scheduler": {"kind": "asha", "grace": 1}}, "invalid-request", "scheduler.grace", "no such field"),
     ({"scheduler": {"kind": "asha", "grace_period": 31}}, "invalid-request", "scheduler.grace_period", "30"),
@@ -86,6 +99,54 @@ REFUSED: list[tuple[dict[str, Any], str, str, str]] = [
         "range_test.adopt",
         "conditions of dropout speak of learning_rate",
     ),
+    ({"constraints": "units < 5"}, "invalid-request", "constraints", "valid list"),
+    ({"constraints": ["units <"]}, "invalid-request", "constraints.0", "(character 8); got 'units <'"),
+    ({"constraints": ["1 < 2", {"sum": {"units": 1}}]}, "invalid-request", "constraints.1", "needs le, ge or both"),
+    ({"constraints": ["1 < 2"] * 33}, "invalid-request", "constraints", "at most 32"),
+    ({"constraints": ["unit < 5"]}, "invalid-space", "constraints.0", "did you mean units"),
+    ({"constraints": ["1 / dropout < 5"]}, "invalid-space", "constraints.0", "may divide by 0"),
+    ({"constraints": ["learning_rate > 1"]}, "invalid-space", "constraints.0", "none of 10000 points"),
+    (
+        {"space": {"units": {"type": "int", "low": 8, "high": 9, "per_layer": True}}, "constraints": ["units < 9"]},
+        "invalid-space",
+        "constraints.0",
+        "name them, units.1, units.2",
+    ),
+    (
+        {"range_test": {"adopt": True}, "space": {"learning_rate": RATE}, "constraints": ["learning_rate < 0.05"]},
+        "invalid-request",
+        "range_test.adopt",
+        "constraints speak of learning_rate",
+    ),
+    (
+        {
+            "range_test": {"adopt": True},
+            "space": {"learning_rate": {"type": "float", "log": True, "mean": -7.0, "sigma": 1.0}},
+        },
+        "invalid-request",
+        "range_test.adopt",
+        "normal law",
+    ),
+    (
+        {"space": {"dropout": {"type": "float", "mean": 0.2, "sigma": 0.1}}},
+        "invalid-space",
+        "space.dropout.low",
+        "-0.2 is no value of dropout",
+    ),
+    ({"space": {"dropout": {"type": "float", "mean": 0.2}}}, "invalid-request", "space.dropout.low", "required"),
+    (
+        {"space": {"dropout": {"type": "float", "mean": 0.2, "sigma": -1, "low": 0, "high": 0.5}}},
+        "invalid-request",
+        "space.dropout.sigma",
+        "greater than 0",
+    ),
+    ({"space": {"learning_rate": {**RATE, "log": "revers"}}}, "invalid-request", "space.learning_rate.log", "reverse"),
+    (
+        {"space": {"activation": {"type": "choice", "values": ["relu", "tanh"], "weights": [1]}}},
+        "invalid-space",
+        "space.activation.weights",
+        "each value needs one",
+    ),
     ({"contenders": 0}, "invalid-request", "contenders", "got 0"),
     ({"contenders": 1}, "invalid-request", "contenders", "set ensemble to null"),
     ({"ensemble": {"size": 0}}, "invalid-request", "ensemble.size", "got 0"),
@@ -114,6 +175,12 @@ REFUSED: list[tuple[dict[str, Any], str, str, str]] = [
     ({"space": {"learning_rate": {**RATE, "low": 0.0}}}, "invalid-space", "space.learning_rate.low", "above 0"),
     ({"space": {"learning_rate": {**RATE, "high": 1e-4}}}, "invalid-space", "space.learning_rate.low", "below high"),
     ({"space": {"learning_rate": {**RATE, "high": 1e3}}}, "invalid-space", "space.learning_rate.high", "100"),
+    (
+        {"space": {"units": {"type": "int", "low": 8, "high": 64, "default": 10**400}}},
+        "invalid-request",
+        "space.units.default",
+        "9007199254740992",
+    ),
     (
         {"space": {"hidden_layers": {"type": "float", "low": 1, "high": 3}}},
         "invalid-space",
@@ -416,13 +483,61 @@ REFUSED: list[tuple[dict[str, Any], str, str, str]] = [
     ({"early_stopping": {"metric": "accuracy"}}, "invalid-request", "early_stopping.metric", "allowed: mean_squared"),
     ({"early_stopping": {"metric": "max_eror"}}, "invalid-request", "early_stopping.metric", "did you mean max_error?"),
     ({"early_stopping": {"metric": "mean_gamma_deviance"}}, "invalid-data", "early_stopping.metric", "above 0"),
-    ({**by_group("town"), "ensemble": {}, "refit": True}, "not-yet", "ensemble", "refit; allowed: null"),
-    ({"repeats": 2, "ensemble": {"size": 5}}, "not-yet", "ensemble", "repeats"),
+    ({**by_group("town"), "contenders": 1, "refit": True}, "invalid-request", "contenders", "set ensemble to null"),
+    ({"repeats": 2, "ensemble": {"start": 11}}, "invalid-request", "ensemble.start", "at most size, 10"),
     ({"early_stopping": {"min_delta": -1}}, "invalid-request", "early_stopping.min_delta", "greater than or equal"),
-    ({"objective": ["r2", "mean_squared_error"]}, "not-yet", "objective", "one objective"),
+    ({"objective": []}, "invalid-request", "objective", "1 to 4"),
+    ({"objective": ["r2", "max_error", *FACTS, "mean_squared_error"]}, "invalid-request", "objective", "5 are given"),
+    ({"objective": ["r2", "r2"]}, "invalid-request", "objective.1", "named twice"),
+    ({"objective": ["r2", "n_params"]}, "invalid-request", "objective.1", "did you mean n_parameters"),
+    ({"objective": ["n_parameters", "r2"]}, "invalid-request", "objective.0", "further objective or a limit"),
+    ({"objective": "n_parameters"}, "invalid-request", "objective", "further objective or a limit"),
+    ({"objective": ["r2", {"name": "x", "maximize": True}]}, "invalid-request", "objective", "a name is expected"),
+    ({"early_stopping": {"metric": "n_parameters"}}, "invalid-request", "early_stopping.metric", "every epoch"),
+    ({"limits": [{"metric": "n_parameters"}]}, "invalid-request", "limits.0", "at_most, at_least or both"),
+    (
+        {"limits": [{"metric": "r2", "at_most": 0.1, "at_least": 0.2}]},
+        "invalid-request",
+        "limits.0",
+        "at least 0.2 and at most 0.1",
+    ),
+    ({"limits": [{"metric": "size", "at_most": 1}]}, "invalid-request", "limits.0.metric", "no metric of regression"),
+    ({"limits": [{"metric": "r2", "at_least": 0}] * 2}, "invalid-request", "limits.1.metric", "named twice"),
+    ({"limits": [{"metric": "r2", "at_least": "x"}]}, "invalid-request", "limits.0.at_least", "number"),
+    ({**TWO, "budget": {"stop_at": 1.0}}, "invalid-request", "budget.stop_at", "several objectives"),
+    ({**TWO, "budget": {"patience_trials": 3}}, "invalid-request", "budget.patience_trials", "trials or seconds"),
+    ({**TWO, "keep_models": 5}, "invalid-request", "keep_models", "whole front"),
+    ({**TWO, "ensemble": {"size": 3}}, "invalid-request", "ensemble", "null"),
+    ({**SMALL_NET, "ensemble": {"size": 3}}, "invalid-request", "ensemble", "null"),
+    ({**TWO, "points": [{"parameters": {}, "objective": 1.0}]}, "invalid-request", "points", "leave objective out"),
+    ({**SMALL_NET, "warm_start": {"jobs": ["j_1"]}}, "invalid-request", "warm_start.results", "best points only"),
     ({"repeats": 0}, "invalid-request", "repeats", "greater than or equal to 1"),
     ({"refit": {"rows": "all"}}, "invalid-request", "refit", "boolean"),
-    ({"trainer": "neuroevolution"}, "not-yet", "trainer", "neuroevolution"),
+    ({"trainer": "table"}, "not-yet", "trainer", "table"),
+    (evolving(space={"learning_rate": RATE}), "invalid-space", "space.learning_rate", "has no hyperparameter"),
+    (evolving(fixed={"dropout": 0.1}), "invalid-space", "fixed.dropout", "neuroevolution has no hyperparameter"),
+    (evolving(fixed={"mutation_strength": 0}), "invalid-space", "fixed.mutation_strength", "greater than 0"),
+    (evolving(fixed={"normalisation": "batch"}), "invalid-space", "fixed.normalisation", "'none' or 'layer'"),
+    (evolving(fixed={"population_size": 1}), "invalid-space", "fixed.population_size", "greater than or equal to 2"),
+    (evolving(fixed={"truncation": 0.0}), "invalid-space", "fixed.truncation", "greater than 0"),
+    (evolving(fixed={"elites": 100}), "invalid-space", "fixed.elites", "100 elites leave no room"),
+    (
+        evolving(space={"population_size": {"type": "int", "low": 5, "high": 50}}, fixed={"elites": 5}),
+        "invalid-space",
+        "fixed.elites",
+        "in a population of 5; allowed: fewer than population_size",
+    ),
+    (evolving(preset="strong"), "invalid-space", "preset", "for the trainer mlp, not for neuroevolution"),
+    ({"preset": "neuroevolution"}, "invalid-space", "preset", "for the trainer neuroevolution, not for mlp"),
+    (evolving(preset="neurevolution"), "invalid-space", "preset", "did you mean neuroevolution?"),
+    (evolving(range_test={}), "invalid-request", "range_test", "has no learning_rate to test; allowed: null"),
+    (evolving(fixed={"loss": "hinge"}), "invalid-space", "fixed.loss", "not for regression"),
+    (
+        evolving(scheduler={"kind": "pbt"}, space={"truncation": {"type": "float", "low": 0.1, "high": 0.5}}),
+        "invalid-space",
+        "space",
+        "may change while a trial trains",
+    ),
 ]
 
 
@@ -563,8 +678,8 @@ NEARLY_RIGHT: dict[str, st.SearchStrategy[Any]] = {
     "space": st.dictionaries(NAMES, RANGES | CHOICES, max_size=4),
     "fixed": st.dictionaries(NAMES, LEAVES | st.lists(NUMBERS, max_size=3), max_size=2),
     "target": st.sampled_from(["price", "stars", "town", "sold", "holes", "same", ["price", "stars"], []]),
-    "algorithm": st.fixed_dictionaries({"kind": st.sampled_from(["random", "grid", "hyperopt"])}),
-    "scheduler": st.fixed_dictionaries({"kind": st.sampled_from(["fifo", "asha", "hyperband", "pbt"])}),
+    "algorithm": st.fixed_dictionaries({"kind": st.sampled_from(sorted(ALGORITHMS))}),
+    "scheduler": st.fixed_dictionaries({"kind": st.sampled_from(sorted(SCHEDULERS))}),
     "budget": st.dictionaries(st.sampled_from(["trials", "epochs_per_trial"]), st.integers(0, 300)),
     "parallelism": st.integers(0, 100),
     "task": st.sampled_from(["auto", "regression", "binary", "multiclass", "multilabel"]),

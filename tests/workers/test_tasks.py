@@ -13,8 +13,8 @@ from models.prepare import prepare
 from models.table import Table
 from tests.workers.memory_sink import MemorySink
 from tests.workers.races import Race, finished
-from workers.run import JobEnd
 from workers.spec import read_spec, resolve
+from workers.stops import JobEnd
 
 RATES = {"learning_rate": {"type": "float", "low": 0.003, "high": 0.03, "log": True}}
 BUDGET = {"trials": 4, "epochs_per_trial": 20}

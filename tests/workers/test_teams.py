@@ -20,7 +20,8 @@ from tests.workers.races import RATE, TOO_LARGE, FrailSeat, Race, finished, pair
 from tests.workers.test_fleet import kill
 from tests.workers.test_winners import NORMALISED
 from workers.errors import LeaseLost
-from workers.fleet import Fleet, JobContext
+from workers.fleet import Fleet
+from workers.lanes import JobContext
 from workers.lives import lane_seed
 from workers.local_seat import LocalSeat
 from workers.pack_host import Lease
@@ -99,7 +100,7 @@ class TestEveryFleetOfTeams:
         reference.start(STARTS)
         assert again == [r for r in reference.train(dict.fromkeys(HYPERS, 2)) if r.lane in lost]
 
-    def test_patience_is_that_of_the_means_and_what_was_trained_beyond_it_is_not_told(self, seats: list[Any]) -> None:
+    def test_patience_is_that_of_the_means_and_nothing_is_trained_beyond_it(self, seats: list[Any]) -> None:
         watch = Watch(1, maximize=True, min_delta=0.02)
         whole = opened([LocalSeat("reference")])
         whole.start(STARTS[:1])
@@ -116,11 +117,32 @@ class TestEveryFleetOfTeams:
         reports = teams.train({0: 60})
         assert [report.values[1] for report in reports] == r2[:last]
         assert [report.outcome for report in reports] == [None] * (last - 1) + ["patience"]
-        assert teams.save([0]) == {}, "its lanes are older than its last report"
+        assert [part.epoch for part in divide_state(teams.save([0])[0])] == [last] * 6
         assert teams.train({0: 1}) == []
         patient = opened(seats, replace(SETTINGS, patience=3, watch=watch))
         patient.start([replace(STARTS[0], patient=True)])
         assert len(patient.train({0: last + 2})) == last + 2
+
+    def test_the_best_weights_of_all_parts_are_those_of_the_epoch_that_is_best_by_the_means(
+        self, seats: list[Any]
+    ) -> None:
+        start = replace(STARTS[0], hyper=HYPERS[0].model_copy(update={"learning_rate": 0.3}))
+        teams = opened(seats)
+        teams.start([start])
+        assert teams.best_layers([0]) == {}
+        reports = [report for n in (3, 8) for report in teams.train({0: n})]
+        best = int(np.argmin([report.values[0] for report in reports])) + 1
+        own = [
+            int(np.argmin([part[0] for part in column])) + 1 for column in zip(*(r.parts for r in reports), strict=True)
+        ]
+        assert set(own) != {best}, "parts must be best at other ages by themselves"
+        for part, layers in enumerate(teams.best_layers([0])[0]):
+            repeat, fold = divmod(part, 3)
+            pack = Pack(folded().prepared.job_data, SETTINGS)
+            pack.start([replace(start, fold=fold, seed=part_seed(start.seed, repeat))])
+            pack.train({0: best})
+            expected = pack.save([0])[0].arrays["parameters"]
+            np.testing.assert_array_equal(np.concatenate([a.ravel() for layer in layers for a in layer]), expected)
 
     def test_the_memory_of_patience_comes_with_the_start(self, seats: list[Any]) -> None:
         teams = opened(seats, replace(SETTINGS, patience=3))

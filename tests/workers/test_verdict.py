@@ -244,13 +244,6 @@ def test_repeats_of_a_fold_with_other_seeds_are_one_score() -> None:
     assert told["interval"][1] - told["score"] == pytest.approx(3.182446 * folds.std(ddof=1) * np.sqrt(7 / 12))
 
 
-@pytest.mark.parametrize("more", [{"repeats": 2}, {"refit": True}], ids=str)
-def test_one_fold_says_nothing_about_others(more: dict[str, Any]) -> None:
-    _, sink = finished(pair_race("random", "asha", **more))
-    assert "confidence" not in winner_of(sink).card["facts"]
-    assert sink.stored.ensemble is None
-
-
 @pytest.mark.parametrize("scheduler", SCHEDULERS)
 @pytest.mark.parametrize("cut", [2, "end"])
 def test_the_verdict_on_folds_is_the_same_after_a_replay_and_on_two_seats(scheduler: str, cut: int | str) -> None:

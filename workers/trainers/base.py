@@ -28,9 +28,13 @@ class Trainer(ABC):
     hyperparameters: ClassVar[type[BaseModel]]
     layer_count: ClassVar[str]
     """The hyperparameter by which per-layer ones count."""
-    horizon: ClassVar[str]
+    horizon: ClassVar[str | None] = None
     """The hyperparameter that is the job's epochs per trial where nobody says."""
+    default_preset: ClassVar[str]
+    """The preset of a job that names neither a preset nor a space."""
     per_layer: ClassVar[frozenset[str]] = frozenset()
+    inherits: ClassVar[bool] = True
+    """Its networks can begin with the weights of one of another shape."""
     tasks: ClassVar[tuple[Task, ...]]
 
     @abstractmethod
@@ -54,6 +58,10 @@ class Trainer(ABC):
     ) -> list[FieldProblem]:
         """Refuse values that fit each other but not the task or its targets."""
         return []
+
+    def networks(self, space: Space, fixed: Mapping[str, Any]) -> int:
+        """Count the networks that a trial may train at once."""
+        return 1
 
     def without_probabilities(self, space: Space, fixed: Mapping[str, Any]) -> list[str]:
         """Name what a trial may learn by that leaves it without probabilities."""
@@ -79,6 +87,10 @@ class Trainer(ABC):
         """The value of each hyperparameter where nobody says."""
         return {name: field.default for name, field in self.hyperparameters.model_fields.items()}
 
+    def defaults_for(self, epochs: int) -> dict[str, Any]:
+        """Give the defaults in a job whose trials have so many epochs."""
+        return self.defaults | ({self.horizon: epochs} if self.horizon else {})
+
     @property
     def mutable(self) -> frozenset[str]:
         """Those that may change while a trial trains."""
@@ -98,12 +110,13 @@ class Trainer(ABC):
         return FieldProblem(path, f"{self.kind} has no hyperparameter {name!r}{hint} Allowed: {allowed}")
 
     def value_problem(self, path: str, name: str, value: Any) -> FieldProblem | None:
-        """Refuse a value that the hyperparameter does not take."""
+        """Refuse a value that the hyperparameter does not take, whatever the others are."""
         try:
             self.hyperparameters.model_validate_json(json.dumps({name: value}), strict=True)
         except ValidationError as error:
-            reasons = "; ".join(dict.fromkeys(_lower(detail["msg"]) for detail in error.errors()))
-            return FieldProblem(path, f"{json.dumps(value)} is no value of {name}: {reasons}")
+            of_field = (detail for detail in error.errors() if detail["loc"])
+            reasons = "; ".join(dict.fromkeys(_lower(detail["msg"]) for detail in of_field))
+            return FieldProblem(path, f"{json.dumps(value)} is no value of {name}: {reasons}") if reasons else None
         return None
 
     def parameter_problems(

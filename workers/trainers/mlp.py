@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from models.hyper import Hyperparameters
+from models.hyper import Hyperparameters, LaneHyperparameters
+from models.hyper_table import TableHyperparameters
 from models.lanes import Task
 from models.loss_table import contradiction, gives_probabilities
 from models.schema import ColumnSchema
@@ -20,11 +21,18 @@ class MlpTrainer(Trainer):
     """Trains a multilayer perceptron on a table."""
 
     kind: ClassVar[str] = "mlp"
-    hyperparameters = Hyperparameters
+    hyperparameters: ClassVar[type[LaneHyperparameters]] = Hyperparameters
     layer_count: ClassVar[str] = "hidden_layers"
-    horizon: ClassVar[str] = "schedule_epochs"
+    horizon: ClassVar[str | None] = "schedule_epochs"
+    default_preset: ClassVar[str] = "default"
     per_layer: ClassVar[frozenset[str]] = frozenset({"units"})
     tasks: ClassVar[tuple[Task, ...]] = ("regression", "binary", "multiclass", "multilabel")
+
+    @property
+    def names(self) -> list[str]:
+        """The hyperparameters by name, those of the table last."""
+        of_table = list(TableHyperparameters.model_fields)
+        return [name for name in super().names if name not in of_table] + of_table
 
     def metrics(self, task: Task) -> tuple[str, ...]:
         """List the metrics it reports for a task, the default objective first."""
@@ -46,7 +54,7 @@ class MlpTrainer(Trainer):
             found += [FieldProblem(path, problem) for problem in problems if problem]
         return found
 
-    def notes(self, hyper: Hyperparameters) -> list[tuple[str, str]]:
+    def notes(self, hyper: LaneHyperparameters) -> list[tuple[str, str]]:
         """Tell of first weights that leave all units of a layer alike."""
         if hyper.initialisation != "zeros" or not hyper.hidden_layers:
             return []
@@ -77,7 +85,7 @@ class MlpTrainer(Trainer):
         """Name the losses of a job that teach decisions only."""
         return [loss for _, loss in self.given_values("loss", space, fixed) if not gives_probabilities(loss)]
 
-    def build(self, point: Mapping[str, Any], fixed: Mapping[str, Any]) -> Hyperparameters:
+    def build(self, point: Mapping[str, Any], fixed: Mapping[str, Any]) -> LaneHyperparameters:
         """Turn a point and what is fixed into hyperparameters; units.1, units.2, ... become one tuple."""
         values = {**fixed, **point}
         widths = {name: values.pop(name) for name in list(values) if name.startswith("units.")}
@@ -85,4 +93,4 @@ class MlpTrainer(Trainer):
             values["units"] = tuple(widths[f"units.{layer}"] for layer in range(1, len(widths) + 1))
         elif isinstance(values.get("units"), list):
             values["units"] = tuple(values["units"])
-        return Hyperparameters.model_validate(values)
+        return self.hyperparameters.model_validate(values)

@@ -83,3 +83,20 @@ export function copyButton(text, label = "Copy") {
   });
   return button;
 }
+
+/** A value that several elements follow: `follow(listener)` hears it at once, and again whenever it changes. */
+export function observable(value) {
+  const listeners = [];
+  return {
+    get: () => value,
+    set(next) {
+      if (JSON.stringify(next) === JSON.stringify(value)) return;
+      value = next;
+      for (const listener of listeners) listener(value);
+    },
+    follow(listener) {
+      listeners.push(listener);
+      listener(value);
+    },
+  };
+}

@@ -78,18 +78,29 @@ export function words(code) {
   return code ? String(code).replaceAll("_", " ") : "";
 }
 
+/** A code as the label of a field: epochs_per_trial -> Epochs per trial. */
+export function sentence(code) {
+  const text = words(code);
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
 const JOB_REASONS = {
   submitted: "waiting to be taken up",
   no_workers: "waiting for a free worker",
+  nothing_told: "waiting to be told; its driver works for others meanwhile",
   claimed: "trials are racing",
   user_paused: "paused by you",
   user_resumed: "resumed, waiting to be taken up",
+  user_extended: "given more trials, waiting to be taken up",
   user_cancelled: "cancelled by you",
   trials_done: "all trials are done",
   space_exhausted: "every point of the space was tried",
   seconds_up: "the time budget is used up",
   target_reached: "the target value was reached",
+  no_improvement: "nothing improved any more",
+  too_many_failed: "too many trials failed",
   no_completed_trial: "no trial reached a result",
+  no_feasible_trial: "no trial keeps the limits",
   lease_expired: "its driver was lost; it goes on where it stopped",
   scheduler_stuck: "the scheduler waits for a trial that cannot come",
   replay_mismatch: "the record and a re-run disagree; clone it to go on",
@@ -103,6 +114,7 @@ const TRIAL_REASONS = {
   admitted: "in the race",
   epochs_done: "all epochs done",
   out_of_patience: "no progress: stopped early at its best",
+  told_final: "its program said that it is done",
   scheduler_stopped: "stopped by the scheduler",
   scheduler_paused: "waiting for the scheduler",
   not_finite: "its loss is no longer finite",
@@ -111,6 +123,8 @@ const TRIAL_REASONS = {
   job_cancelled: "the job was cancelled",
   seconds_up: "the time budget is used up",
   target_reached: "the target value was reached",
+  no_improvement: "nothing improved any more in this job",
+  job_failed: "the job failed",
 };
 
 /** Why a job is in its state, in words. */

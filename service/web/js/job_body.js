@@ -1,83 +1,89 @@
 /** From what the form holds to the body of `POST /v1/jobs`. Pure: no elements, no requests. */
 
-/** Epochs without progress after which the service stops a trial by itself. */
-export const DEFAULT_PATIENCE = 10;
-
-/** A typed value: numbers and booleans as such, everything else as text; empty is nothing. */
+/** A typed value: numbers, booleans, lists and objects as such, everything else as text; empty is nothing. */
 export function typed(text) {
   const trimmed = String(text).trim();
   if (trimmed === "") return null;
   if (trimmed === "true" || trimmed === "false") return trimmed === "true";
+  if (/^[[{"]/.test(trimmed)) return fromJson(trimmed);
   const value = Number(trimmed);
   return Number.isFinite(value) ? value : trimmed;
 }
 
-/** `relu, tanh` or `32, 64` as a list of typed values. */
+/** `relu, tanh` or `32, 64` as a list of typed values, or a list in JSON. */
 export function typedList(text) {
-  return String(text).split(",").map(typed).filter((value) => value !== null);
+  const whole = String(text).trim().startsWith("[") ? fromJson(text) : null;
+  return Array.isArray(whole) ? whole : String(text).split(",").map(typed).filter((value) => value !== null);
 }
 
-/** One hyperparameter's row of the space editor as a parameter, `{fixed: value}`, or null for its default. */
-export function parameterOf(row) {
-  if (row.mode === "fixed") return { fixed: typed(row.value) };
-  if (row.mode === "choice") return { type: "choice", values: typedList(row.values) };
-  if (row.mode === "float" || row.mode === "int") {
-    const parameter = { type: row.mode, low: typed(row.low), high: typed(row.high) };
-    if (row.log) parameter.log = true;
-    if (row.per_layer) parameter.per_layer = true;
-    return parameter;
+/** The JSON of a text, or the text itself where it is none: the service says what is wrong with it. */
+function fromJson(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
   }
-  return null;
 }
 
 function drop(values) {
   return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== null && value !== undefined && value !== ""));
 }
 
-function splitSpace(rows) {
-  const [fixed, space] = [{}, {}];
-  for (const row of rows) {
-    const parameter = parameterOf(row);
-    if (!parameter) continue;
-    if ("fixed" in parameter) fixed[row.name] = parameter.fixed;
-    else space[row.name] = parameter;
-  }
-  return { fixed, space };
-}
-
-/** The body of a submission: only what differs from the service's own defaults. */
+/** The body of a submission. `settings` already says only what differs from the service's own defaults; its nulls count. */
 export function buildBody(draft) {
-  const { fixed, space } = splitSpace(draft.rows);
+  const of = (key) => Object.fromEntries(draft.rows.filter((row) => key in row).map((row) => [row.name, row[key]]));
+  const [fixed, space] = [of("fixed"), of("parameter")];
   const body = drop({
     name: draft.name,
     dataset: draft.dataset,
     target: draft.target.length > 1 ? draft.target : draft.target[0],
     task: draft.task === "auto" ? null : draft.task,
+    trainer: draft.trainer,
     preset: draft.preset,
-    objective: draft.objective,
-    range_test: draft.range_test,
-    seed: draft.seed,
   });
-  if (draft.exclude.length) body.columns = { exclude: draft.exclude };
   if (Object.keys(fixed).length) body.fixed = fixed;
   if (Object.keys(space).length) body.space = space;
-  const split = buildSplit(draft);
-  if (split) body.split = split;
-  if (draft.algorithm) body.algorithm = draft.algorithm;
-  if (draft.scheduler) body.scheduler = draft.scheduler;
-  const budget = drop(draft.budget);
-  if (Object.keys(budget).length) body.budget = budget;
-  if (draft.patience !== DEFAULT_PATIENCE) body.early_stopping = draft.patience === null ? null : { patience: draft.patience };
-  return body;
+  if (draft.exclude.length) body.columns = { exclude: draft.exclude };
+  return overlay(keepSaid(overlay(body, draft.settings), draft.outside), draft.more ?? {});
 }
 
-function buildSplit(draft) {
-  if (!draft.split_column) return null;
-  const part = (values) => ({ kind: "column", column: draft.split_column, values });
-  return drop({
-    test: draft.test_values.length ? part(draft.test_values) : null,
-    validation: draft.valid_values.length ? part(draft.valid_values) : null,
-  });
+/** Of a job that is trained outside, only what such a job says, with its own values. */
+function keepSaid(body, outside) {
+  if (!outside) return body;
+  return { ...Object.fromEntries(Object.entries(body).filter(([name]) => outside.says.includes(name))), ...outside.values };
+}
+
+/** `body` with `more` laid over it: objects name by name, everything else as a whole, null too. */
+export function overlay(body, more) {
+  const laid = { ...body };
+  for (const [name, value] of Object.entries(more)) {
+    const both = [laid[name], value].every((side) => side !== null && typeof side === "object" && !Array.isArray(side));
+    laid[name] = both ? overlay(laid[name], value) : value;
+  }
+  return laid;
+}
+
+/**
+ * What a table's own column says of its split: `{column, parts: {test, validation}}`, or null. Such a column bears a
+ * telling name; values that name parts mark their rows, and else those of a `fold` column number folds.
+ */
+export function suggestSplit(columns) {
+  const found = columns
+    .filter((item) => item.classes?.length >= 2 && item.classes.length <= 20 && /^(split|part|folds?|set)$/i.test(item.name))
+    .map((item) => ({ column: item.name, parts: markedParts(item) }));
+  const marking = found.find(({ parts }) => Object.keys(parts).length);
+  const folds = found.find(({ column }) => /^fold/i.test(column));
+  if (marking || !folds) return marking ?? found[0] ?? null;
+  return { column: folds.column, parts: { validation: { kind: "folds", column: folds.column } } };
+}
+
+function markedParts({ name, classes }) {
+  const parts = {};
+  for (const [part, pattern] of [["test", /test/i], ["validation", /val/i]]) {
+    const values = classes.filter((value) => pattern.test(String(value)));
+    if (values.length) parts[part] = { kind: "column", column: name, values };
+  }
+  return parts;
 }
 
 /**

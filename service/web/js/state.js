@@ -49,6 +49,19 @@ function addReport(race, number, sequence, epoch, value, loss, lead) {
   }
 }
 
+/** A trial of an extended job goes on from `length` of its reports: later ones may come again, or never. */
+function rewind(race, number, length) {
+  const old = curveOf(race, number);
+  race.curves.delete(number);
+  for (let at = 0; at < Math.min(length, old.values.length); at++) {
+    addReport(race, number, at + 1, old.epochs[at], old.values[at], old.losses[at]);
+  }
+}
+
+/** Whether a model is told again, or made anew under another id as those of an extended job are. */
+const takesPlace = (model, old) => model.id === old.id
+  || (model.origin === old.origin && (model.origin === "ensemble" || (model.trial !== undefined && model.trial === old.trial)));
+
 const HANDLERS = {
   job(race, data) {
     race.job = { ...race.job, ...data };
@@ -57,7 +70,10 @@ const HANDLERS = {
   },
   trial(race, data) {
     race.trials.set(data.number, { ...race.trials.get(data.number), ...data });
-    return ["trials", "curves"];
+    if (data.n_reports === undefined) return ["trials", "curves"];
+    rewind(race, data.number, data.n_reports);
+    race.models = race.models.filter((model) => model.trial !== data.number && model.origin !== "ensemble");
+    return ["trials", "curves", "models"];
   },
   reports(race, data) {
     const at = Object.fromEntries(data.columns.map((name, index) => [name, index]));
@@ -68,7 +84,7 @@ const HANDLERS = {
     return ["curves", "trials"];
   },
   model(race, data) {
-    race.models = [...race.models.filter((model) => model.id !== data.id), data];
+    race.models = [...race.models.filter((model) => !takesPlace(data, model)), data];
     return ["models"];
   },
   note(race, data, id) {
@@ -99,17 +115,24 @@ export function spreadOf(race, trial) {
   return trial.objective === objectiveOf(race, trial) ? trial.spread ?? null : null;
 }
 
-/** The trial that leads, or null; diverged and failed ones do not compete. Ties go to the smaller number. */
+/** Whether a trial may lead: it has not failed or diverged, and breaks no limit. */
+export const competes = (trial) => trial.state !== "failed" && trial.state !== "diverged" && trial.feasible !== false;
+
+/**
+ * The trial that leads, or null, of those that compete. Ties go to the one that the service calls best, by the further
+ * objectives, then to the smaller number.
+ */
 export function leaderOf(race) {
-  const maximize = maximizes(race);
+  const [maximize, best] = [maximizes(race), race.job.best?.trial];
+  const isBefore = (one, other) => other.number !== best && (one.number === best || one.number < other.number);
   let leader = null;
   let lead = null;
   for (const trial of race.trials.values()) {
-    if (trial.state === "failed" || trial.state === "diverged") continue;
+    if (!competes(trial)) continue;
     const value = objectiveOf(race, trial);
     if (value === null) continue;
     const wins = lead === null || (maximize ? value > lead : value < lead);
-    if (wins || (value === lead && trial.number < leader.number)) [leader, lead] = [trial, value];
+    if (wins || (value === lead && isBefore(trial, leader))) [leader, lead] = [trial, value];
   }
   return leader;
 }

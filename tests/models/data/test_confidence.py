@@ -86,6 +86,7 @@ def test_a_few_of_many_contenders_still_tell_most_of_the_bias() -> None:
     assert -0.01 < left < 0.5 * naive
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("metric", ["accuracy", "mean_squared_error"])
 def test_an_interval_covers_the_true_score_about_as_often_as_it_says(metric: str) -> None:
@@ -232,3 +233,60 @@ def test_a_winner_of_folds_without_rivals_has_an_interval_only() -> None:
     told = judge_winner_of_folds(FoldScores("r2", True, np.array([[0.5, 0.7]]), 10, 10), n_rows=20)
     assert told.interval is not None
     assert (told.corrected, told.bias, told.rivals) == (None, None, 1)
+
+
+def seeded(rng: np.random.Generator, n_rivals: int, n_rows: int, n_seeds: int = 3) -> Rivals:
+    """Classifiers of one skill, each trained with several seeds: they find mostly the same rows hard."""
+    truth = rng.integers(2, size=n_rows)
+    hard = rng.normal(size=(n_rivals, 1, n_rows)) + rng.normal(scale=0.5, size=(n_rivals, n_seeds, n_rows))
+    right = hard < norm.ppf(0.8) * np.sqrt(1.25)
+    right = right[np.argsort(-right.mean(axis=(1, 2)), kind="stable")]
+    chosen = np.where(right, truth, 1 - truth).reshape(n_rivals, -1)
+    return Rivals(np.eye(2)[chosen] * 0.8 + 0.1, np.tile(truth, n_seeds), "accuracy", True, (n_rows,) * n_seeds)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_an_interval_of_the_mean_over_seeds_covers_the_true_score_and_one_of_their_rows_pooled_does_not() -> None:
+    rng = np.random.default_rng(11)
+    covered, pooled = [], []
+    for seed in range(250):
+        rivals = seeded(rng, 1, 120)
+        low, high = judge_winner(rivals, seed).interval or (1.0, 0.0)
+        covered.append(low <= 0.8 <= high)
+        low, high = judge_winner(replace(rivals, sizes=()), seed).interval or (1.0, 0.0)
+        pooled.append(low <= 0.8 <= high)
+    assert 0.89 <= np.mean(covered) <= 0.99
+    assert np.mean(pooled) < 0.85, "three networks that see the same rows are no three times as many rows"
+
+
+@pytest.mark.timeout(600)
+def test_the_luck_of_a_winner_over_seeds_is_undone() -> None:
+    rng = np.random.default_rng(12)
+    told = [judge_winner(seeded(rng, 20, 100), seed) for seed in range(60)]
+    assert np.mean([one.score for one in told]) - 0.8 > 0.05
+    assert abs(np.mean([one.corrected for one in told]) - 0.8) < 0.015  # type: ignore[misc]
+    covered = [one.corrected_interval[0] <= 0.8 <= one.corrected_interval[1] for one in told]  # type: ignore[index]
+    assert np.mean(covered) >= 0.9
+
+
+@pytest.mark.parametrize("metric", ["mean_squared_error", "r2"])
+def test_of_seeds_the_mean_of_scores_is_resampled(metric: str) -> None:
+    """Two seeds by the book: each resample scores both on the same rows drawn."""
+    rng = np.random.default_rng(13)
+    truth, predictions = rng.normal(size=(40, 1)), rng.normal(size=(2, 40, 1))
+    rivals = Rivals(predictions.reshape(1, 80, 1), np.tile(truth, (2, 1)), metric, False, (40, 40))
+    told, draws = judge_winner(rivals, 5), np.random.default_rng(5)
+    scores = []
+    for _ in range(told.resamples or 0):
+        rows = draws.integers(40, size=40)
+        scores.append(np.mean([evaluate(metric, truth[rows], one[rows]) for one in predictions]))
+    assert told.interval == pytest.approx(tuple(np.quantile(scores, [0.025, 0.975])))
+    assert told.score == pytest.approx(np.mean([evaluate(metric, truth, one) for one in predictions]))
+    assert told.rows == 40
+
+
+def test_parts_of_other_rows_are_no_seeds() -> None:
+    rivals = Rivals(np.zeros((1, 6, 1)), np.arange(6.0)[:, None], "mean_squared_error", False, (3, 3))
+    with pytest.raises(ValueError, match="predict the same rows"):
+        judge_winner(rivals, 0)

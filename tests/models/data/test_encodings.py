@@ -117,19 +117,23 @@ def test_a_flag_in_bins_stays_one_number() -> None:
     assert encode(flag, flag[-4:], numeric_embedding="piecewise_linear", embedding_bins=2).tolist() == [[0]] + [[1]] * 3
 
 
-def test_periodic_is_sine_and_cosine_of_frequencies_that_grow_with_their_scale() -> None:
-    train = draw("normal", 400, 1)
-    asked = {"numeric_embedding": "periodic", "embedding_frequencies": 200}
-    columns, kinds = {"a": train, "b": train}, {"a": "numeric", "b": "numeric"}
-    one = fit_preprocessor(columns, kinds, Hyperparameters(frequency_scale=1.0, **asked)).preprocessor
-    two = fit_preprocessor(columns, kinds, Hyperparameters(frequency_scale=2.0, **asked)).preprocessor
-    a, b = (np.array(feature.frequencies) for feature in one.features)  # type: ignore[union-attr]
-    np.testing.assert_allclose(2 * a, two.features[0].frequencies)  # type: ignore[union-attr]
-    assert not set(a) & set(b)
-    assert 0.8 < a.std() < 1.2
-    angle = 2 * np.pi * ((train - train.mean()) / train.std())[:, None] * a
-    expected = np.concatenate([np.sin(angle), np.cos(angle)], axis=1)
-    np.testing.assert_allclose(one.transform(columns)[:, :400], expected, atol=1e-6)
+def test_periodic_is_sine_and_cosine_of_learned_frequencies() -> None:
+    train, flat = draw("normal", 400, 1), np.full(400, 7.0)
+    columns = {"flat": flat, "a": train, "b": np.where(np.arange(400) % 3 == 0, NAN, train)}
+    asked = Hyperparameters(numeric_embedding="periodic", embedding_frequencies=3)
+    plain = fit_preprocessor(columns, dict.fromkeys(columns, "numeric"), asked).preprocessor
+    shown = plain.transform(columns)
+    scaled = (train - train.mean()) / train.std()
+    np.testing.assert_allclose(shown[:, 1], scaled, rtol=1e-6, atol=1e-6)
+    np.testing.assert_array_equal(plain.embed(shown), shown)
+    learned = np.array([0.1, -2, 3, 4, 0.5, 0], np.float32)
+    able = Preprocessor.from_card(plain.with_frequencies(learned, 3).to_card())
+    np.testing.assert_array_equal(able.transform(columns), shown)
+    angles = 2 * np.pi * shown[:, 1:3, None].astype(float) * learned.reshape(2, 3).astype(float)
+    waves = np.concatenate([np.sin(angles), np.cos(angles)], axis=2)
+    expected = np.concatenate([shown[:, :1], waves[:, 0], waves[:, 1], shown[:, 3:]], axis=1)
+    np.testing.assert_allclose(able.embed(shown), expected, atol=1e-12)
+    assert (able.n_inputs, able.n_embedded) == (4, 14)
 
 
 def test_quantiles_of_the_normal_distribution_are_those_of_scipy() -> None:
@@ -216,7 +220,7 @@ def test_an_embedding_too_large_for_the_rows_is_refused(monkeypatch: pytest.Monk
     train = draw("normal", 100, 1)
     monkeypatch.setattr(preprocess, "MOST_NUMBERS", 500)
     assert encode(train, train).shape == (100, 1)
-    with pytest.raises(EncodingError, match="take fewer embedding_bins or embedding_frequencies"):
+    with pytest.raises(EncodingError, match="take fewer embedding_bins"):
         encode(train, train, numeric_embedding="piecewise_linear")
 
 

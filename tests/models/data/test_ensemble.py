@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -115,3 +116,32 @@ def test_a_greedy_ensemble_of_two_is_the_best_pair_with_the_best_network() -> No
     pairs = [np.bincount([0, other], minlength=6) / 2 for other in range(6)]
     best = min(itertools.chain(pairs, [np.eye(6)[0]]), key=lambda shares: score(rivals, shares))
     np.testing.assert_array_equal(choose_members(rivals, Greedy(2), 0), best)
+
+
+def in_parts(seed: int, sizes: tuple[int, ...] = (30, 12, 50)) -> Rivals:
+    rivals = regression(seed, n_rows=sum(sizes))
+    return replace(rivals, sizes=sizes)
+
+
+@pytest.mark.parametrize(("metric", "maximize"), [("root_mean_squared_error", False), ("r2", True)])
+def test_a_score_over_parts_is_the_mean_of_theirs(metric: str, maximize: bool) -> None:
+    rivals = replace(in_parts(4), metric=metric, maximize=maximize)
+    one, start, scores = rivals.predictions[2], 0, []
+    for size in rivals.sizes:
+        scores.append(evaluate(metric, rivals.truth[start : start + size], one[start : start + size]))
+        start += size
+    assert rivals.score(one) == pytest.approx(np.mean(scores))
+    assert rivals.loss(one) == pytest.approx(-np.mean(scores) if maximize else np.mean(scores))
+    assert rivals.score(one) != pytest.approx(evaluate(metric, rivals.truth, one), rel=1e-6)
+
+
+def test_members_are_chosen_by_the_mean_over_parts() -> None:
+    """On the long part the second is the better one to add, on the two short ones, which count more, the third."""
+    truth = np.zeros((10, 1))
+    errors = [[1] * 10, [-1] * 8 + [3, 3], [4] * 8 + [-1, -1]]
+    rivals = Rivals(np.array(errors, float)[:, :, None], truth, "mean_absolute_error", False)
+    np.testing.assert_array_equal(choose_members(rivals, Greedy(2), 0), [0.5, 0.5, 0])
+    of_parts = replace(rivals, sizes=(8, 1, 1))
+    pairs = {other: of_parts.loss(mix(rivals.predictions, np.eye(3)[[0, other]].mean(axis=0))) for other in (1, 2)}
+    assert pairs == {1: pytest.approx(4 / 3), 2: pytest.approx(2.5 / 3)}
+    np.testing.assert_array_equal(choose_members(of_parts, Greedy(2), 0), [0.5, 0, 0.5])

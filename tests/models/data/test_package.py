@@ -22,7 +22,7 @@ import safetensors.numpy
 
 from models.artifact import Member, PackageError, PredictError, Predictor, write_ensemble, write_package
 from models.data import read_table
-from models.hyper import Hyperparameters
+from models.hyper import ActivationName, Hyperparameters
 from models.lanes import Layers, Task
 from models.predictor import NoProbabilities
 from models.prepare import Prepared, PrepareRequest, prepare
@@ -61,8 +61,10 @@ def make_prepared(task: Task = "regression", **encoding: Any) -> Prepared:
 def make_layers(prepared: Prepared, widths: tuple[int, ...], normalisation: str = "none") -> Layers:
     """Draw layers as a pack hands them out: batch normalisation is part of them, layer normalisation is not."""
     rng = np.random.default_rng(2)
-    sizes = [prepared.preprocessor.n_inputs, *widths, prepared.data.n_outputs]
-    layers: Layers = []
+    embedding, layers = prepared.data.embedding, Layers()
+    if embedding:
+        layers.append((rng.normal(size=embedding.n_numbers).astype("f4"),))
+    sizes = [embedding.width if embedding else prepared.data.x_train.shape[1], *widths, prepared.data.n_outputs]
     for place, pair in enumerate(itertools.pairwise(sizes)):
         n_vectors = 3 if normalisation == "layer" and place < len(widths) else 1
         vectors = [rng.normal(size=pair[1]).astype("f4") for _ in range(n_vectors)]
@@ -536,3 +538,25 @@ def test_an_ensemble_reads_a_column_as_text_if_one_of_its_members_must() -> None
     predictor = Predictor.from_package(write_ensemble(members, prepared, {}))
     assert [member.text_columns for _, member in predictor.members] == [[], ["code"]]
     assert predictor.text_columns == ["code"]
+
+
+def test_an_ensemble_warns_of_what_any_of_its_members_does_not_know() -> None:
+    cities = np.array(["Oslo"] * 20 + ["Rome"] * 15 + ["Bonn"] * 10, dtype=object)
+    table = Table({"city": cities, "y": np.arange(45) * 1.0})
+    prepared = prepare(table, PrepareRequest({"city": "categorical"}, ["y"], "regression", None, Holdout()))
+    members = []
+    for kept in (3, 1, 2):
+        hyper = Hyperparameters(hidden_layers=0, max_categories=kept)
+        members.append(Member(1 / 3, [(np.ones((kept, 1), np.float32), np.zeros(1, np.float32))], hyper, {}))
+    predictor = Predictor.from_package(write_ensemble(members, prepared, {}))
+    rows = [{"city": city} for city in ("Oslo", "Rome", "Bonn", "Wien")]
+    assert predictor.predict(rows).warnings == ["city: this model does not know 'Bonn', 'Rome', 'Wien'"]
+    assert predictor.predict(rows[:1]).warnings == []
+    assert predictor.members[0][1].predict(rows).warnings == ["city: this model does not know 'Wien'"]
+
+
+def test_the_readme_of_a_package_has_the_formula_of_every_activation() -> None:
+    with zipfile.ZipFile(io.BytesIO(make_package())) as archive:
+        said = archive.read("README.txt").decode().partition("being one of")[2].partition("The last layer")[0]
+    names = {formula.split()[0] for formula in said.strip().rstrip(".").split(";")}
+    assert names == set(ACTIVATIONS) == set(get_args(ActivationName))

@@ -27,6 +27,10 @@ def make_table(**columns: list[Any]) -> Table:
     return Table(arrays)
 
 
+def preprocessor_of(prepared: Prepared) -> Preprocessor:
+    return prepared.job_data.encoder(prepared.hyper, 0).preprocessor
+
+
 def run(
     table: Table, features: dict[str, str], target: str | list[str] = "y", task: Task = "regression", **more: Any
 ) -> Prepared:
@@ -83,8 +87,8 @@ def test_truth_values_are_two_categories() -> None:
 def test_numbers_may_be_told_to_be_categories_and_text_to_be_numbers() -> None:
     table = make_table(zip=[1, 2, 1, 2, 1, 3, 1, 1], text=["1", "2", "3", "5", "1", "1", None, "1"], y=Y)
     prepared = run(table, {"zip": "categorical", "text": "numeric"})
-    assert prepared.preprocessor.features[0].categories == ("1", "2")  # type: ignore[union-attr]
-    assert prepared.preprocessor.features[1].fill == 2.5  # type: ignore[union-attr]
+    assert preprocessor_of(prepared).features[0].categories == ("1", "2")  # type: ignore[union-attr]
+    assert preprocessor_of(prepared).features[1].fill == 2.5  # type: ignore[union-attr]
     with pytest.raises(PrepareError, match="'train', which is no number") as caught:
         run(table, {"split": "numeric"})
     assert caught.value.path == "columns.kinds.split"
@@ -94,9 +98,9 @@ def test_only_the_most_frequent_categories_are_kept() -> None:
     cells = ["often"] * 40 + [f"c{i:03}" for i in range(260)]
     table = Table({"c": np.array(cells, dtype=object), "y": np.arange(300.0)})
     prepared = run(table, {"c": "categorical"}, test=None, validation=Holdout(fraction=0.01))
-    assert prepared.preprocessor.n_inputs == 255
+    assert preprocessor_of(prepared).n_inputs == 255
     assert any("are kept, the others count as unseen" in note for note in prepared.notes)
-    assert "often" in prepared.preprocessor.features[0].categories  # type: ignore[union-attr]
+    assert "often" in preprocessor_of(prepared).features[0].categories  # type: ignore[union-attr]
 
 
 def test_a_column_without_values_in_training_is_left_out_with_a_note() -> None:
@@ -235,9 +239,9 @@ def test_a_part_without_rows_is_refused_with_the_sizes() -> None:
 def test_a_preprocessor_survives_its_card() -> None:
     table = make_table(x=[1, NAN, 3, 4, 5, 6, 7, 8], c=["b", "a", None, "b", "n", "b", "a", "a"], y=Y)
     prepared = run(table, {"x": "numeric", "c": "categorical"})
-    again = Preprocessor.from_card(prepared.preprocessor.to_card())
-    assert again == prepared.preprocessor
-    np.testing.assert_array_equal(again.transform(table.columns), prepared.preprocessor.transform(table.columns))
+    again = Preprocessor.from_card(preprocessor_of(prepared).to_card())
+    assert again == preprocessor_of(prepared)
+    np.testing.assert_array_equal(again.transform(table.columns), preprocessor_of(prepared).transform(table.columns))
 
 
 def test_the_housing_table_is_split_and_scaled_as_its_notebook_does(shared_data: Path) -> None:

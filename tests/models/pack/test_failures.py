@@ -5,13 +5,15 @@ from __future__ import annotations
 import gc
 import math
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
+from models.embedding import Embedding
 from models.hyper import Hyperparameters
-from models.lanes import LaneStart, LaneState
+from models.lanes import LaneStart, LaneState, PackData
 from models.ops import OPS, Op
 from models.pack import Pack
 from tests.models.pack.jobs import make_data, make_hyper, make_pack, start
@@ -108,15 +110,27 @@ def test_lanes_that_do_not_fit_together_are_trained_by_halves(monkeypatch: pytes
         make_hyper(normalisation="layer", units=30, hidden_layers=6, batch_size=150),
     ],
 )
-def test_the_estimate_of_memory_is_above_what_a_lane_takes_and_what_another_one_adds(hyper: Hyperparameters) -> None:
-    one, two = bytes_taken(hyper, 1), bytes_taken(hyper, 2)
-    estimate = make_pack(make_data(n_train=200, n_valid=500), torch.float32).bytes_needed(hyper)
+@pytest.mark.parametrize(
+    "embedding",
+    [
+        None,
+        pytest.param(Embedding(5, (), ((0, 20), (3, 20))), marks=pytest.mark.slow),
+        pytest.param(Embedding(5, ((1, 3, 2),)), marks=pytest.mark.slow),
+    ],
+    ids=str,
+)
+def test_the_estimate_of_memory_is_above_what_a_lane_takes_and_what_another_one_adds(
+    hyper: Hyperparameters, embedding: Embedding | None
+) -> None:
+    data = replace(make_data(n_train=200, n_valid=500), embedding=embedding)
+    one, two = bytes_taken(data, hyper, 1), bytes_taken(data, hyper, 2)
+    estimate = make_pack(data, torch.float32).bytes_needed(hyper)
     assert one < estimate < 3 * one
     assert two - one < estimate
 
 
-def bytes_taken(hyper: Hyperparameters, n_lanes: int) -> int:
-    pack = make_pack(make_data(n_train=200, n_valid=500), torch.float32)
+def bytes_taken(data: PackData, hyper: Hyperparameters, n_lanes: int) -> int:
+    pack = make_pack(data, torch.float32)
     pack.bytes_needed(hyper)  # loads the rows, which all lanes share
     gc.collect()
     before = tensor_bytes()
@@ -127,12 +141,13 @@ def bytes_taken(hyper: Hyperparameters, n_lanes: int) -> int:
 
 def room_bytes(pack: Pack) -> int:
     """Bytes of the buffers that lanes use in turn."""
-    return pack._room.gradients.nbytes + sum(b.nbytes for b in pack._room.buffers) if pack._room else 0
+    room = pack._engines._room
+    return room.gradients.nbytes + sum(b.nbytes for b in room.buffers) if room else 0
 
 
 def batch_bytes(pack: Pack) -> int:
     """Bytes of the epoch's batches, which all lanes share."""
-    (bench,) = pack._benches.values()
+    (bench,) = pack._benches.held.values()
     assert bench.rows._cached is not None
     batches = bench.rows._cached[1]
     return batches.x.nbytes + batches.target.nbytes + batches.weight.nbytes

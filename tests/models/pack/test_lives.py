@@ -185,6 +185,33 @@ def test_a_lane_that_is_started_again_keeps_its_best_weights_and_a_new_one_has_n
     assert pack.best_layers(2) is None
 
 
+def test_the_present_epoch_is_the_best_where_somebody_says_so() -> None:
+    pack = make_pack(make_data(), decides_best=False, patience=1)
+    start(pack, make_hyper(normalisation="batch"), make_hyper())
+    assert len(pack.train({0: 3, 1: 3})) == 6
+    assert [pack.best_layers(lane) for lane in (0, 1)] == [None, None]
+    pack.keep_best([0])
+    said = pack.best_layers(0)
+    pack.train({0: 2, 1: 2})
+    assert pack.best_layers(1) is None
+    alone = make_pack(make_data(), decides_best=False)
+    start(alone, make_hyper(normalisation="batch"))
+    for best, expected in ((said, 3), (pack.best_layers(0), 3)):
+        alone.train({0: expected - alone.save([0])[0].epoch})
+        alone.keep_best([0])
+        for one, other in zip(best or [], alone.best_layers(0) or [], strict=True):
+            np.testing.assert_array_equal(one[0], other[0])
+            np.testing.assert_array_equal(one[1], other[1])
+
+
+def test_weights_that_diverged_are_nobodys_best() -> None:
+    pack = make_pack(make_data())
+    start(pack, make_hyper(optimizer="sgd", learning_rate=30.0))
+    assert pack.train({0: 60})[-1].outcome == "diverged"
+    pack.keep_best([0])
+    assert pack.best_layers(0) is None
+
+
 def test_best_layers_are_unpadded_and_in_order() -> None:
     pack = make_pack(make_data(n_outputs=2))
     start(pack, make_hyper(units=(9, 17)))

@@ -207,7 +207,7 @@ def test_a_failed_epoch_leaves_the_running_statistics_of_the_epoch_before(
     def fail(answers: torch.Tensor) -> None:
         raise RuntimeError("judge broke")
 
-    (bench,) = pack._benches.values()
+    (bench,) = pack._benches.held.values()
     monkeypatch.setattr(bench.judge, "score", fail)
     assert pack.train({0: 1})[0].outcome == "failed"
     for name, array in pack.save([0])[0].arrays.items():

@@ -50,9 +50,13 @@ export function layout(theme, revision, more = {}) {
   };
 }
 
+/** So many powers of ten at most have a tick. */
+const MOST_DECADES = 8;
+
 /**
- * The y axis of a chart of objectives: it shows `values` robustly; a log axis gets ticks at 1, 2 and 5 (or all digits
- * where those are too few), since Plotly names only the last digit of ticks inside a decade.
+ * The y axis of a chart of objectives: it shows `values` robustly; a log axis gets ticks at 1, 2 and 5 (at all digits
+ * where those are too few, at powers of ten where they are too many): Plotly names only the last digit of ticks inside
+ * a decade.
  */
 export function valueAxis(theme, title, values, { maximize, log, share }) {
   const range = robustRange(values, { maximize, log, share });
@@ -61,9 +65,11 @@ export function valueAxis(theme, title, values, { maximize, log, share }) {
 }
 
 function logTicks([low, high]) {
-  for (const digits of [[1, 2, 5], [1, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 8, 9]]) {
+  const stride = Math.ceil((high - low) / MOST_DECADES);
+  const wide = stride > 1 || high - low > 4;
+  for (const digits of wide ? [[1]] : [[1, 2, 5], [1, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 8, 9]]) {
     const tickvals = [];
-    for (let power = Math.floor(low); power <= high; power++) {
+    for (let power = Math.floor(low / stride) * stride; power <= high; power += stride) {
       for (const digit of digits) tickvals.push(Number((digit * 10 ** power).toPrecision(3)));
     }
     const seen = tickvals.filter((value) => Math.log10(value) >= low && Math.log10(value) <= high).length;

@@ -32,7 +32,8 @@ function confidenceLine(model) {
   const source = told.folds ? `Scores of ${told.folds} folds` : `Bootstrap over ${told.rows} validation rows`;
   const about = source + (told.corrected === null ? "."
     : `; after selection: what a network chosen from ${told.rivals} like this one scores on rows that did not choose it.`);
-  return el("p", { class: "confidence", title: about }, el("strong", {}, words(told.metric)), ` ${confidence(told)}`);
+  const of = model.origin === "refit" ? ", before it was trained once more on all rows but the test rows" : "";
+  return el("p", { class: "confidence", title: about }, el("strong", {}, words(told.metric)), ` ${confidence(told)}${of}`);
 }
 
 function ensembleSection(model) {

@@ -19,14 +19,32 @@ export function placeProblems(form, errors) {
     else messages.set(path, [...(messages.get(path) ?? []), error.message]);
   }
   for (const [path, texts] of messages) {
-    setProblem(holders.find((holder) => holder.dataset.path === path), texts.join(" "));
+    const holder = holders.find((candidate) => candidate.dataset.path === path);
+    setProblem(holder, texts.join(" "));
+    for (let around = holder.closest("details"); around; around = around.parentElement.closest("details")) around.open = true;
   }
   return rest;
 }
 
-function rowsOf({ train, validation, test }) {
-  return [train, validation, test].every((part) => part === null || part === undefined)
-    ? null : [train, validation, test].map(count).join(" / ");
+/** Put a problem's errors at their fields; answers what is left to say, as an element. */
+export function showProblem(form, problem) {
+  const rest = placeProblems(form, problem.errors);
+  const placed = problem.errors.length - rest.length;
+  if (!problem.errors.length || rest.length) return problemBox({ message: problem.message, errors: rest });
+  return el("p", { class: "problem" }, placed === 1 ? "One field needs a change." : `${placed} fields need a change.`);
+}
+
+/** What is typed that cannot be sent, as the service would say it: JSON that is none. */
+export function brokenTexts(form) {
+  return [...form.querySelectorAll("textarea")].map((box) => ({ path: box.closest("[data-path]")?.dataset.path, message: box.trouble?.() }))
+    .filter(({ path, message }) => path && message);
+}
+
+/** Rows of each part, as a term and its value; stopping rows are named where there are any. */
+function rowsOf({ train, stopping, validation, test }) {
+  const parts = [["train", train], ...(stopping === 0 ? [] : [["stop", stopping]]), ["validate", validation], ["test", test]];
+  const known = parts.some(([, rows]) => rows !== null);
+  return [`${parts.map(([name]) => name).join(" / ")} rows`, known ? parts.map(([, rows]) => count(rows)).join(" / ") : null];
 }
 
 function rangeOf(test) {
@@ -35,13 +53,25 @@ function rangeOf(test) {
   return test.adopt ? `${sweep}, then the search within what it suggests` : sweep;
 }
 
+function goalOf({ name, maximize }) {
+  return `${words(name)}, ${maximize ? "higher" : "lower"} is better`;
+}
+
+function boundsOf({ metric, at_least: least, at_most: most }) {
+  const bounds = [least == null ? null : `at least ${number(least)}`, most == null ? null : `at most ${number(most)}`];
+  return `${words(metric)} ${bounds.filter(Boolean).join(", ")}`;
+}
+
 /** What the service says the job would do, in the order in which one asks. */
 function outcome(plan) {
   const rungs = plan.rungs ?? [];
   return facts([
-    ["task", plan.task], ["because", plan.task_reason],
-    ["objective", `${words(plan.objective.name)}, ${plan.objective.maximize ? "higher" : "lower"} is better`],
-    ["features", plan.features.length], ["train / validate / test rows", rowsOf(plan.rows)],
+    ["task", plan.task], ["because", plan.task_reason || null],
+    ["objective", goalOf(plan.objective)],
+    ["beside it", (plan.further_objectives ?? []).map(goalOf).join("; ") || null],
+    ["limits", (plan.limits ?? []).map(boundsOf).join("; ") || null],
+    ["features", plan.features.length || null], rowsOf(plan.rows),
+    ["also measured", plan.metrics.slice(1).map(words).join(", ") || null],
     ["what varies", plan.parameters.map(words).join(", ") || "nothing"],
     ["range test", rangeOf(plan.range_test)],
     ["search", `${plan.algorithm} + ${plan.scheduler}`],
@@ -52,8 +82,11 @@ function outcome(plan) {
   ]);
 }
 
-/** The panel; `check()` shows `body()` and soon asks what it would do, `submit()` sends it and goes to the job's page. */
-export function previewPanel(form, body) {
+/**
+ * The panel; `check()` shows `body()` and soon asks what it would do, which `heard(plan, body)` hears; `submit()` sends
+ * it and goes to the job's page.
+ */
+export function previewPanel(form, body, heard) {
   const result = el("div", { class: "preview-result", "aria-live": "polite" }, el("p", { class: "muted" }, "Checking …"));
   const [json, curl] = [el("pre", { tabindex: "0", "aria-label": "JSON body" }), el("pre", { tabindex: "0", "aria-label": "curl" })];
   const send = el("button", { type: "button", class: "primary wide" }, "Start the race");
@@ -65,15 +98,18 @@ export function previewPanel(form, body) {
       el("div", { class: "code-box" }, copyButton(() => curl.textContent), curl)));
   let running = null;
 
-  const show = (problem) => {
-    const rest = placeProblems(form, problem.errors);
-    const placed = problem.errors.length - rest.length;
-    if (!problem.errors.length || rest.length) result.replaceChildren(problemBox({ message: problem.message, errors: rest }));
-    else result.replaceChildren(el("p", { class: "problem" }, placed === 1 ? "One field needs a change." : `${placed} fields need a change.`));
+  const show = (problem) => result.replaceChildren(showProblem(form, problem));
+  /** Whether all that is typed can be sent; shows what cannot. */
+  const isWhole = () => {
+    const errors = brokenTexts(form);
+    if (errors.length) show({ errors });
+    return !errors.length;
   };
   const ask = async () => {
-    const wanted = body();
     running?.abort();
+    running = null;
+    if (!isWhole()) return;
+    const wanted = body();
     running = new AbortController();
     const mine = running;
     try {
@@ -81,6 +117,7 @@ export function previewPanel(form, body) {
       if (mine !== running) return;
       placeProblems(form, []);
       result.replaceChildren(outcome(answer));
+      heard(answer, wanted);
       node.dataset.valid = "true";
     } catch (problem) {
       if (problem.name === "AbortError" || mine !== running) return;
@@ -96,6 +133,7 @@ export function previewPanel(form, body) {
     askSoon();
   };
   node.submit = async () => {
+    if (!isWhole()) return;
     send.disabled = true;
     try {
       const job = await api.submit(body());

@@ -4,7 +4,11 @@ import { api, followEvents } from "../api.js";
 import { copyButton, el, onFrame, toast } from "../dom.js";
 import { applyEvents, createRace, JOB_ENDED } from "../state.js";
 import { bestCard } from "./best_card.js";
+import { bestParameters } from "./best_parameters.js";
+import { editsPanel } from "./edits.js";
+import { frontPanel } from "./front.js";
 import { jobHeader } from "./job_header.js";
+import { lineagePanel } from "./lineage.js";
 import { panel, problemBox } from "./parts.js";
 import { coordinatesPanel, historyPanel, racePanel } from "./race.js";
 import { rangePanel } from "./range_test.js";
@@ -33,8 +37,10 @@ function specPanel(race) {
   return node;
 }
 
-/** Everything on the page, with the parts of the state each one listens to. */
-function buildParts(race, act) {
+const trainsOutside = (race) => race.job.resolved_spec?.trainer === "external";
+
+/** Everything on the page, with the parts of the state each one listens to; `calls` are those to the service. */
+function buildParts(race, calls) {
   const shared = { hovered: null, listeners: [] };
   const point = (number) => {
     if (shared.hovered === number) return;
@@ -45,21 +51,24 @@ function buildParts(race, act) {
   shared.listeners.push(race_.highlight);
   const table = trialsTable(race, point);
   return [
-    [jobHeader(race, act), ["job", "trials"]],
+    [jobHeader(race, calls), ["job", "trials"]],
+    [editsPanel(race, calls.reload), ["job", "notes"]],
     [race_, ["curves"]],
     [historyPanel(race, point), ["curves"]],
-    [bestCard(race), ["models", "job"]],
+    [trainsOutside(race) ? bestParameters(race) : bestCard(race), ["models", "job", "trials", "curves"]],
     [coordinatesPanel(race, point), ["trials"]],
     [table, ["trials", "curves", "job"]],
     [notesPanel(race), ["notes"]],
     [rangePanel(race), ["notes"]],
+    [lineagePanel(race, point), ["trials", "job"]],
+    [frontPanel(race, point), ["trials", "job"]],
     [specPanel(race), []],
   ];
 }
 
 function arrangePage(parts) {
-  const [header, race, history, best, coordinates, table, notes, range, spec] = parts.map(([node]) => node);
-  return [header, race, el("div", { class: "columns" }, history, best), table, coordinates, range, notes, spec];
+  const [header, edits, race, history, best, coordinates, table, notes, range, lineage, front, spec] = parts.map(([node]) => node);
+  return [header, edits, race, el("div", { class: "columns" }, history, best), front, table, coordinates, lineage, range, notes, spec];
 }
 
 /** Read what has happened so far, page by page; the stream then begins where this ends. */
@@ -85,17 +94,23 @@ export function showJob(main, id) {
     await readHistory(race);
     if (closed) return;
     let stop = () => {};
+    const take = (answer) => {
+      applyChange([{ type: "job", id: 0, data: answer }]);
+      if (answer.state === "queued") follow();
+    };
     const act = async (verb) => {
       try {
         const answer = await api.act(id, verb);
         if (answer.state === "running") toast(`The job will ${verb} at the end of its round.`);
-        applyChange([{ type: "job", id: 0, data: answer }]);
-        if (verb === "resume") follow();
+        take(answer);
       } catch (problem) {
         toast(problem.message, "bad");
       }
     };
-    const parts = buildParts(race, act);
+    const extend = async (trials) => take(await api.extend(id, trials));
+    const edit = async (body) => take(await api.edit(id, body));
+    const reload = async () => applyChange([{ type: "job", id: 0, data: await api.job(id) }]);
+    const parts = buildParts(race, { act, extend, edit, reload });
     const dirty = new Set();
     const draw = onFrame(() => {
       for (const [node, listens] of parts) if (listens.some((part) => dirty.has(part))) node.update();

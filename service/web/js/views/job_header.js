@@ -3,6 +3,8 @@
 import { el, setText } from "../dom.js";
 import { count, duration, jobReason, number, words } from "../format.js";
 import { countStates, JOB_ENDED, leaderOf, objectiveOf } from "../state.js";
+import { spaceEdit } from "./edit_space.js";
+import { extension } from "./extend.js";
 import { progressBar, stateChip } from "./parts.js";
 
 const BUTTONS = [
@@ -11,7 +13,7 @@ const BUTTONS = [
   ["cancel", "Cancel", ["queued", "running", "paused"], "danger"],
 ];
 
-function buttons(act) {
+function buttons(id, act, more) {
   const nodes = BUTTONS.map(([verb, label, states, kind]) => {
     const button = el("button", { type: "button", class: kind }, label);
     button.addEventListener("click", async () => {
@@ -22,7 +24,8 @@ function buttons(act) {
     });
     return { button, states };
   });
-  const node = el("div", { class: "actions" }, nodes.map(({ button }) => button));
+  const clone = el("a", { class: "button", href: `#/new?from=${encodeURIComponent(id)}` }, "Clone");
+  const node = el("div", { class: "actions" }, nodes.map(({ button }) => button), more, clone);
   node.set = (state) => nodes.forEach(({ button, states }) => (button.hidden = !states.includes(state)));
   return node;
 }
@@ -45,16 +48,24 @@ function elapsed(race) {
   return race.job.state === "running" ? seconds + (Date.now() - race.receivedAt) / 1000 : seconds;
 }
 
-/** The head of a job; `act(verb)` sends a command. */
-export function jobHeader(race, act) {
-  const [chip, progress, actions] = [stateChip(race.job.state), progressBar("trials done"), buttons(act)];
+function parentLink({ parent }) {
+  return parent ? [el("a", { class: "parent", href: `#/jobs/${encodeURIComponent(parent)}` }, parent), " / "] : null;
+}
+
+/** The head of a job; `act(verb)` sends a command, `extend(trials)` asks for more trials, `edit(body)` for another space. */
+export function jobHeader(race, { act, extend, edit }) {
+  const [more, other] = [extension(extend), spaceEdit(race.job.id, edit)];
+  const actions = buttons(race.job.id, act, [more.button, other.button]);
+  const [chip, progress] = [stateChip(race.job.state), progressBar("trials done")];
   const reason = el("span", { class: "reason" });
   const detail = el("p", { class: "detail", role: "status" });
   const [best, trials, epochs, time] = ["Best", "Racing", "Epochs trained", "Elapsed"].map(stat);
   const title = el("h1", {}, race.job.name || race.job.id);
   const node = el("section", { class: "job-head" },
     el("div", { class: "head-line" },
-      el("div", {}, el("p", { class: "crumbs" }, el("a", { href: "#/jobs" }, "Jobs"), " / "), title), actions),
+      el("div", {}, el("p", { class: "crumbs" }, el("a", { href: "#/jobs" }, "Jobs"), " / ", parentLink(race.job)), title),
+      actions),
+    more.form, other.form,
     el("p", { class: "state-line" }, chip, reason, el("span", { class: "offline-mark" }, "reconnecting …")), detail,
     progress, el("dl", { class: "stats" }, best, trials, epochs, time));
 
@@ -78,6 +89,8 @@ export function jobHeader(race, act) {
     epochs.set(count(job.progress?.epochs), [job.resolved_spec?.algorithm?.kind, job.resolved_spec?.scheduler?.kind]
       .filter(Boolean).join(" + "));
     actions.set(job.state);
+    more.set(job);
+    other.set(job, race.trials.size);
     tick();
   };
   node.update();

@@ -37,6 +37,15 @@ export function panel(title, { more = null, kind = "", level = "h2" } = {}, ...c
     el("header", { class: "panel-head" }, el(level, {}, title), more), content);
 }
 
+/** Fields that few need, folded away; the summary tells how many of them are set, which `count()` counts. */
+export function fold(title, count, ...content) {
+  const note = el("span", { class: "muted" });
+  const node = el("details", { class: "fold" }, el("summary", {}, title, note), el("div", { class: "stack" }, content));
+  const draw = () => setText(note, count() ? ` · ${count()} set` : "");
+  for (const event of ["input", "change"]) node.addEventListener(event, draw);
+  return node;
+}
+
 /** A problem's sentence and its field errors. */
 export function problemBox(problem) {
   return el("div", { class: "problem", role: "alert" }, el("strong", {}, problem.message),

@@ -116,10 +116,11 @@ export function historyPanel(race, point) {
   const scale = logSwitch(race, () => node.update());
   const figure = () => {
     const points = [...race.trials.values()].sort((a, b) => a.number - b.number)
-      .map((trial) => ({ number: trial.number, state: trial.state, value: objectiveOf(race, trial) }));
+      .map((trial) => ({ ...trial, value: objectiveOf(race, trial) }));
     const log = scale.read(points.map((point) => point.value));
     return historyFigure(points, {
       metric: metricOf(race), maximize: maximizes(race), log, trials: race.job.progress?.trials, revision: `history-${log}`,
+      random: race.job.plan?.random_trials,
     }, readTheme());
   };
   const node = chartPanel("Best so far", race, point, figure, {

@@ -2,22 +2,30 @@
 
 import { el } from "../dom.js";
 import { parameter, words } from "../format.js";
-import { describeProperty, select } from "./fields.js";
+import { typed } from "../job_body.js";
+import { describeProperty } from "../schema.js";
+import { select } from "./controls.js";
+import { parameterEditor } from "./space_parameter.js";
 
 const MODES = {
   number: [["preset", "as preset"], ["fixed", "fixed"], ["float", "float range"], ["choice", "choice"]],
   integer: [["preset", "as preset"], ["fixed", "fixed"], ["int", "int range"], ["choice", "choice"]],
   enum: [["preset", "as preset"], ["fixed", "fixed"], ["choice", "choice"]],
 };
+const UNSEARCHED = ["preset", "fixed"];
 
-const LABELS = { low: "low", high: "high", log: "log", value: "value", values: "values, comma between", per_layer: "one per layer" };
+/** A law of the preset in a few words. */
+function describeLaw({ low, high, log, mean, sigma }) {
+  const range = low === null || low === undefined ? "" : `${parameter(low)} to ${parameter(high)}`;
+  const law = mean === null || mean === undefined ? "" : `normal ${parameter(mean)} ± ${parameter(sigma)}`;
+  return [range, law, log === "reverse" ? "reverse log" : log ? "log" : ""].filter(Boolean).join(", ");
+}
 
 /** Preset's entry (or default value) as a short text. */
 export function describeEntry(entry, fallback) {
   if (entry === undefined || entry === null) return fallback === undefined ? "" : `fixed at ${parameter(fallback)}`;
   if (typeof entry !== "object") return `fixed at ${parameter(entry)}`;
-  if (entry.type === "choice") return entry.values.map(parameter).join(", ");
-  return `${parameter(entry.low)} to ${parameter(entry.high)}${entry.log ? ", log" : ""}`;
+  return entry.type === "choice" ? entry.values.map(parameter).join(", ") : describeLaw(entry);
 }
 
 const SIGNS = { eq: "", ne: "not ", lt: "below ", le: "at most ", gt: "above ", ge: "at least ", in: "" };
@@ -31,74 +39,93 @@ export function describeNeeds(needs) {
   return parts.length ? `only with ${parts.join(", ")}` : "";
 }
 
-/** First guess of a range from the preset's entry, else around the default. */
-function guess(facts, entry) {
-  if (entry && typeof entry === "object" && "low" in entry) return entry;
-  if (facts.type === "enum") return { values: facts.values.join(", "), value: facts.default };
+/** First guess of a parameter: the preset's, else around the default. */
+function guess(facts, entry, type) {
+  if (entry?.type === type) return { ...entry, default: null }; // it may not lie within what the user makes of it
+  if (type === "choice") return { values: facts.values?.length ? facts.values : [facts.default].filter((value) => value !== null) };
   const value = facts.default ?? facts.minimum ?? 1;
-  if (facts.type === "integer") return { low: Math.max(Math.round(value / 4), facts.minimum ?? 1), high: value * 4, value };
+  if (type === "int") return { low: Math.max(Math.round(value / 4), facts.minimum ?? 1), high: value * 4 };
   return value > 0 && value < 0.5
-    ? { low: value / 30, high: value * 30, log: true, value }
-    : { low: facts.minimum ?? 0, high: facts.maximum ?? value, value };
+    ? { low: Number((value / 30).toPrecision(3)), high: Number((value * 30).toPrecision(3)), log: true }
+    : { low: facts.minimum ?? 0, high: facts.maximum ?? value };
 }
 
-function inputs(name, facts, entry) {
-  const first = guess(facts, entry);
-  const values = entry?.type === "choice" ? entry.values.join(", ") : first.values ?? (facts.default ?? "");
-  const label = (key) => `${name}: ${LABELS[key]}`;
-  const box = (key) => el("input", { type: "checkbox", checked: Boolean(first[key]), "aria-label": label(key) });
-  const text = (key, value) => el("input", { type: "text", inputmode: key === "values" ? null : "decimal",
-    value: value ?? "", "aria-label": label(key), placeholder: LABELS[key] });
-  return {
-    value: facts.type === "enum"
-      ? select(facts.values.map((value) => [value, value]), facts.default, { "aria-label": label("value") })
-      : text("value", first.value ?? facts.default),
-    values: text("values", values), low: text("low", first.low), high: text("high", first.high),
-    log: box("log"), per_layer: box("per_layer"),
-  };
+/** The control of a fixed value. */
+function valueControl(name, facts) {
+  const label = { "aria-label": `${name}: value` };
+  return facts.type === "enum"
+    ? select(facts.values.map((value) => [value, value]), facts.default, label)
+    : el("input", { type: "text", inputmode: "decimal", value: facts.default ?? "", placeholder: "value", autocomplete: "off", ...label });
 }
 
-const SHOWN = { preset: [], fixed: ["value"], choice: ["values"], float: ["low", "high", "log"], int: ["low", "high", "log"] };
-
-/** One row; `read()` gives `{name, mode, ...}` and `setPreset(entry)` tells what the preset would do. */
-function spaceRow({ name, needs, per_layer: perLayer }, facts) {
-  const mode = select(MODES[facts.type] ?? MODES.enum, "preset", { "aria-label": `${name}: how it varies` });
+/**
+ * One row; `read()` gives `{name}` with `fixed` or `parameter` where it is not left as the preset, `setPreset(entry)`
+ * tells what the preset would do, `write(mode, entry)` fills it. `isSearched`: it varies, whatever else is done.
+ */
+function spaceRow({ name, needs, per_layer: isPerLayer }, facts, space, isSearched) {
+  const modes = (MODES[facts.type] ?? MODES.enum).filter(([known]) => !isSearched || !UNSEARCHED.includes(known));
+  const mode = select(modes, modes[0][0], { "aria-label": `${name}: how it varies`, disabled: modes.length === 1 });
   const summary = el("span", { class: "muted small-text entry" });
-  const slot = el("div", { class: "row-inputs" });
   const problem = el("p", { class: "field-problem", hidden: true });
-  let [controls, entry] = [inputs(name, facts, null), null];
+  const value = valueControl(name, facts);
+  let [editors, entry] = [{}, null];
+  const [slot, below] = [el("div", { class: "row-slot" }), el("div", { class: "row-more" })];
   const node = el("div", { class: "space-row", "data-path": `space.${name}` },
-    el("span", { class: "row-name", title: facts.description ?? null }, words(name)), mode, slot, problem);
+    el("span", { class: "row-name", title: facts.description ?? null }, words(name)), mode, slot, below, problem);
+  const editor = () => {
+    const type = mode.value;
+    if (!editors[type]) {
+      editors[type] = parameterEditor(name, type, space, isPerLayer);
+      editors[type].write(guess(facts, entry, type));
+    }
+    return editors[type];
+  };
   const draw = () => {
-    const keys = [...SHOWN[mode.value], ...(mode.value === "int" && perLayer ? ["per_layer"] : [])];
-    const shown = keys.map((key) => (key === "log" || key === "per_layer"
-      ? el("label", { class: "switch" }, controls[key], LABELS[key]) : controls[key]));
-    slot.replaceChildren(...(mode.value === "preset" ? [summary] : shown));
+    const plain = { preset: summary, fixed: value }[mode.value];
+    slot.replaceChildren(plain ?? editor().line);
+    below.replaceChildren(...(plain ? [] : [editor().more]));
     node.dataset.path = `${mode.value === "fixed" ? "fixed" : "space"}.${name}`;
   };
   mode.addEventListener("input", draw);
-  node.setPreset = (value) => {
-    entry = value;
+  node.setPreset = (told) => {
+    entry = told;
     summary.textContent = [describeEntry(entry, facts.default), describeNeeds(needs)].filter(Boolean).join(" · ");
-    if (mode.value === "preset") controls = inputs(name, facts, entry);
+    if (mode.value === "preset") editors = {};
     draw();
   };
-  node.read = () => ({
-    name, mode: mode.value, value: controls.value.value, values: controls.values.value,
-    low: controls.low.value, high: controls.high.value, log: controls.log.checked,
-    per_layer: perLayer && controls.per_layer.checked,
-  });
+  node.read = () => {
+    if (mode.value === "preset") return { name };
+    return mode.value === "fixed" ? { name, fixed: typed(value.value) } : { name, parameter: editor().read() };
+  };
+  node.write = (wanted, told) => {
+    if (!modes.some(([known]) => known === wanted)) {
+      if (wanted !== "int") return;
+      modes.push(["int", "int range"]); // whole numbers of what may have others between: rare, and legal
+      mode.append(el("option", { value: "int" }, "int range"));
+    }
+    mode.value = wanted;
+    if (wanted === "fixed") value.value = typeof told === "object" ? JSON.stringify(told) : String(told);
+    else editor().write(told);
+    draw();
+  };
   node.setPreset(null);
   return node;
 }
 
-/** `hyperparameters`: the catalog's list. `preset` in `setPreset` is `{space, fixed}`. */
-export function spaceEditor(hyperparameters) {
-  const rows = hyperparameters.map((hyper) => [hyper.name, spaceRow(hyper, hyperFacts(hyper.schema))]);
+/**
+ * `hyperparameters`: the catalog's list, `space` its schema. `preset` in `setPreset` is `{space, fixed}`, as in `write`.
+ * With `isSearched` all of them vary, and how is all that can be changed.
+ */
+export function spaceEditor(hyperparameters, space, { isSearched = false } = {}) {
+  const rows = hyperparameters.map((hyper) => [hyper.name, spaceRow(hyper, hyperFacts(hyper.schema), space, isSearched)]);
   const node = el("div", { class: "space" }, rows.map(([, row]) => row));
   node.setPreset = (preset) => rows.forEach(([name, row]) =>
     row.setPreset(preset?.space?.[name] ?? preset?.fixed?.[name] ?? null));
   node.read = () => rows.map(([, row]) => row.read());
+  node.write = ({ space: searched = {}, fixed = {} }) => rows.forEach(([name, row]) => {
+    if (searched?.[name]) row.write(searched[name].type, searched[name]);
+    else if (name in (fixed ?? {})) row.write("fixed", fixed[name]);
+  });
   return node;
 }
 
