@@ -22,6 +22,8 @@ COPY alembic.ini ./
 
 ENV PYTHONPATH=/app REGATTA_DATA_DIR=/data
 USER regatta
+# Kernels are compiled here once, not by every container for half a minute of each core.
+RUN python -c "from models.pack import warm_up; warm_up()"
 VOLUME /data
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s \
