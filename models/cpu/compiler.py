@@ -38,7 +38,7 @@ def _cache_folder() -> str:
     return tempfile.mkdtemp(prefix="regatta-kernels-")
 
 
-class BySource(InTreeCacheLocator):
+class BySource(InTreeCacheLocator):  # type: ignore[misc]  # numba has no types
     """Keeps compiled kernels in the one folder of their source, wherever that source lies."""
 
     def __init__(self, py_func: Callable[..., Any], py_file: str) -> None:
