@@ -38,8 +38,8 @@ test test-all: export OMP_NUM_THREADS := 1
 test: $(STAMP) ## Run the tests that need no browser, no GPU and little patience
 	$(PY) -m pytest -n 2 --dist worksteal -m "not slow and not browser and not gpu"
 
-test-all: $(STAMP) ## Run every test that needs no GPU: PostgreSQL, browser, kills, the slow ones
-	$(PY) -m pytest -n 2 --dist worksteal -m "not gpu"
+test-all: test ## Run every test that needs no GPU: those of `make test`, then PostgreSQL, browser, kills, the slow ones
+	$(PY) -m pytest -n 2 --dist worksteal -m "(slow or browser) and not gpu"
 
 test-gpu: $(STAMP) ## Run the tests that need a CUDA device
 	$(PY) -m pytest -m gpu

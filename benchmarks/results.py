@@ -25,7 +25,7 @@ def write_result(name: str, figures: dict[str, Any]) -> Path:
     """Write figures with all that is needed to judge them; the newest result of a name replaces the last."""
     result = {
         "benchmark": name,
-        "command": " ".join(["python -m", f"benchmarks.{Path(sys.argv[0]).stem}", *sys.argv[1:]]),
+        "command": " ".join(["python -m", f"benchmarks.{Path(sys.argv[0]).stem}", *map(_from_root, sys.argv[1:])]),
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": _commit(),
         "machine": {
@@ -43,6 +43,11 @@ def write_result(name: str, figures: dict[str, Any]) -> Path:
     print(json.dumps(figures, indent=1))
     print(f"written to {path.relative_to(ROOT)}")
     return path
+
+
+def _from_root(argument: str) -> str:
+    """A path of this machine is of no use elsewhere: say it as seen from the project's root."""
+    return os.path.relpath(argument, ROOT) if argument.startswith("/") else argument
 
 
 def save_plot(name: str, figure: Any) -> None:

@@ -35,7 +35,7 @@ class Confidence:
     `interval` holds for this network on rows like these, as if it had been the only one; of several with other seeds,
     for the mean of their scores; of folds, for networks that are trained like it. `corrected` is what one chosen like
     this one scores on rows that did not choose it; `bias` = corrected - score. None where rows or rivals are too few to
-    tell. It comes from `resamples` or from `folds`.
+    tell. It comes from `resamples`, of rows or of `kin`, which are groups or stretches of time, or from `folds`.
     """
 
     metric: str
@@ -49,29 +49,33 @@ class Confidence:
     rows: int
     resamples: int | None = None
     folds: int | None = None
+    kin: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Write it as a card and the API have it."""
         return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
 
 
-def judge_winner(rivals: Rivals, seed: int, level: float = 0.95) -> Confidence:
+def judge_winner(rivals: Rivals, seed: int, level: float = 0.95, kin: NDArray[np.int64] | None = None) -> Confidence:
     """Judge the winner's score by a bootstrap over rows in which the winner is chosen anew each time.
 
     In each resample of the rows with replacement, the rival that is best on the rows drawn is scored on the rows left
     out. The mean of these scores is the corrected score, their percentiles its interval: a cautious one, since only
     about 37 % of the rows are left out. The percentiles of the first rival's score on the rows drawn are the interval
     of its own score. Parts are networks with other seeds: all of them predict the same rows, of which each resample
-    draws the same for all, and the mean of their scores counts. A function of its arguments.
+    draws the same for all, and the mean of their scores counts. Where `kin` [N] numbers rows that resemble each other,
+    all rows of a number are drawn or left out together. A function of its arguments.
 
     Raises: ValueError for parts of unequal rows: those of folds are judged by `judge_winner_of_folds`.
     Sources: Efron, Tibshirani (1993), An Introduction to the Bootstrap, chapter 13 (percentile interval); Tsamardinos,
-    Greasidou, Borboudakis (2018), Bootstrapping the out-of-sample predictions, algorithm 2 (BBC-CV).
+    Greasidou, Borboudakis (2018), Bootstrapping the out-of-sample predictions, algorithm 2 (BBC-CV); Davison, Hinkley
+    (1997), Bootstrap Methods and their Application, sections 3.8 (groups) and 8.2 (blocks).
     """
     n_rivals, n_rows = len(rivals.predictions), _count_rows(rivals)
     score = rivals.score(rivals.predictions[0])
     n_resamples = count_resamples(rivals)
-    inside, outside = _resample(rivals, n_resamples, seed)
+    units = None if kin is None else _rows_of_kin(kin)
+    inside, outside = _resample(rivals, n_resamples, seed, units)
     corrected = _mean(outside) if n_rivals > 1 else None
     return Confidence(
         metric=rivals.metric,
@@ -84,6 +88,7 @@ def judge_winner(rivals: Rivals, seed: int, level: float = 0.95) -> Confidence:
         rivals=n_rivals,
         rows=n_rows,
         resamples=n_resamples,
+        kin=None if units is None else len(units),
     )
 
 
@@ -171,18 +176,31 @@ def _count_rows(rivals: Rivals) -> int:
     return len(first)
 
 
-def _resample(rivals: Rivals, n_resamples: int, seed: int) -> tuple[Floats, Floats]:
+def _rows_of_kin(kin: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    ends = np.cumsum(np.unique(kin, return_counts=True)[1])[:-1]
+    return np.split(np.argsort(kin, kind="stable"), ends)
+
+
+def _resample(
+    rivals: Rivals, n_resamples: int, seed: int, units: list[NDArray[np.int64]] | None
+) -> tuple[Floats, Floats]:
     """Score resamples: the first rival on the rows drawn, and the best there on the rows left out; NaN where none is.
 
-    Shapes: both [resamples].
+    `units` are the rows that are drawn together; None draws them one by one. Shapes: both [resamples].
     """
-    n_rows = _count_rows(rivals)
+    n_units = _count_rows(rivals) if units is None else len(units)
     rng = np.random.default_rng(seed)
     score = _scorer(rivals)
     inside, outside = np.full(n_resamples, np.nan), np.full(n_resamples, np.nan)
+    if units is not None and n_units < 2:
+        return inside, outside  # one group tells nothing about others
     for place in range(n_resamples):
-        drawn = rng.integers(n_rows, size=(n_rows,))
-        left_out = np.flatnonzero(np.bincount(drawn, minlength=n_rows) == 0)
+        drawn = rng.integers(n_units, size=(n_units,))
+        left_out = np.flatnonzero(np.bincount(drawn, minlength=n_units) == 0)
+        if units is not None:
+            drawn, left_out = (
+                np.concatenate([which[:0], *(units[unit] for unit in which)]) for which in (drawn, left_out)
+            )
         scores = score(drawn, slice(None))
         inside[place] = scores[0]
         losses = np.where(np.isfinite(scores), -scores if rivals.maximize else scores, np.inf)

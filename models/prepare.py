@@ -56,7 +56,7 @@ class Prepared:
     Shapes: test_columns [N] each, as in `JobData`. y_test: regression [N, C] float64 in raw units, multilabel [N, C] of
     0 and 1, else [N] class indices. Both None without a test part. `classes` are JSON values in the order of their
     indices, for multilabel those of each target. `example` is the first training row, raw. `refit_fold` trains on all
-    rows but the test rows; what it validates on it has seen.
+    rows but the test rows; what it validates on it has seen. `kin` is that of `models.split.Parts`.
     """
 
     job_data: JobData
@@ -67,6 +67,7 @@ class Prepared:
     example: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     refit_fold: int | None = None
+    kin: NDArray[np.int64] | None = None
 
     @property
     def n_folds(self) -> int:
@@ -113,6 +114,7 @@ def prepare(table: Table, request: PrepareRequest) -> Prepared:
         example={f.name: plain_value(table.columns[f.name][first]) for f in encoder.preprocessor.features},
         notes=[*notes, *encoder.notes],
         refit_fold=len(parts.folds) if request.refit else None,
+        kin=parts.kin,
     )
 
 

@@ -5,6 +5,7 @@ How rows are drawn is `models/draw.py`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -58,10 +59,15 @@ class SplitSettings:
 
 @dataclass(frozen=True)
 class Parts:
-    """Row numbers, ascending: the test part, and the folds of all other rows; repeat by repeat."""
+    """Row numbers, ascending: the test part, and the folds of all other rows; repeat by repeat.
+
+    `kin` numbers the validation rows of a hold-out of groups, or of the last rows in time: rows of one number resemble
+    each other.
+    """
 
     folds: list[Fold]
     test: Rows
+    kin: Classes | None = None
 
 
 def split_rows(settings: SplitSettings, columns: Mapping[str, Column], rows: Rows, classes: Classes | None) -> Parts:
@@ -74,7 +80,8 @@ def split_rows(settings: SplitSettings, columns: Mapping[str, Column], rows: Row
     if settings.test is not None:
         test = knife.cut("split.test", settings.test, rows, Shuffle(settings.seed, "test"))
     folds = knife.folds(np.setdiff1d(rows, test))
-    return Parts([knife.with_stopping(fold, number) for number, fold in enumerate(folds)], test)
+    stopped = [knife.with_stopping(fold, number) for number, fold in enumerate(folds)]
+    return Parts(stopped, test, knife.kin(folds[0].valid) if len(folds) == 1 else None)
 
 
 class _Knife:
@@ -122,6 +129,18 @@ class _Knife:
             return fold
         stop = self.cut("split.stopping", part, fold.train, Shuffle(self._settings.seed, "stopping", number))
         return Fold(np.setdiff1d(fold.train, stop), fold.valid, stop)
+
+    def kin(self, rows: Rows) -> Classes | None:
+        """Number rows by their group, or by the stretch of time that they lie in; None where neither is known.
+
+        A stretch is n^(1/3) of the n moments. Source: Hall, Horowitz, Jing (1995), On blocking rules for the bootstrap
+        with dependent data.
+        """
+        if self._moments is None:
+            return None if self._groups is None else self._groups[rows]
+        moments, places = np.unique(self._moments[rows], return_inverse=True)
+        kin: Classes = places // math.ceil(len(moments) ** (1 / 3))
+        return kin
 
     def _draw(self, rows: Rows, fraction: float, shuffle: Shuffle) -> Rows:
         if self._moments is not None:

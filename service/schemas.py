@@ -205,6 +205,9 @@ class ConfidenceView(BaseModel):
     rows: int = Field(description="Validation rows.")
     resamples: int | None = Field(description="Of the validation rows of a hold-out; null where folds tell.")
     folds: int | None = Field(default=None, description="Of all repeats; null where resamples tell.")
+    kin: int | None = Field(
+        default=None, description="Groups, or stretches of time, that resamples draw whole; null where they draw rows."
+    )
 
 
 class MemberView(BaseModel):

@@ -67,7 +67,7 @@ def judge(
     contenders = contenders[: _count_competing(job, prepared, len(contenders))]
     answers = _predict(job, prepared, contenders)
     if prepared.n_folds == 1:
-        verdict = replace(verdict, confidence=judge_winner(answers, job.seed))
+        verdict = replace(verdict, confidence=judge_winner(answers, job.seed, kin=prepared.kin))
     return replace(verdict, mixture=_mix(job, contenders, answers))
 
 

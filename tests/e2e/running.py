@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +64,7 @@ class Running:
     process: subprocess.Popen[bytes]
     url: str
     data_dir: Path
+    _undisturbed: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
     def http(self) -> httpx.Client:
@@ -86,6 +87,13 @@ class Running:
         """Wait for the job's end."""
         wait_until(lambda: self.job(job_id)["state"] in ENDED, seconds, f"job {job_id} ended")
         return self.job(job_id)
+
+    def undisturbed(self, spec: dict[str, Any]) -> dict[str, Any]:
+        """Run a spec to its end in peace, once for all tests that compare with it."""
+        key = json.dumps(spec, sort_keys=True)
+        if key not in self._undisturbed:
+            self._undisturbed[key] = self.finish(self.submit(spec))
+        return self._undisturbed[key]
 
     def reach(self, job_id: str, epochs: int) -> None:
         """Wait until the job has trained so many epochs in all."""

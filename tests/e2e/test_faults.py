@@ -35,7 +35,7 @@ def test_a_kill_half_way_changes_nothing(
     service: Running, algorithm: str, scheduler: str, kill: Callable[[Running, str], None]
 ) -> None:
     spec = long_job_spec(algorithm, scheduler)
-    undisturbed = service.finish(service.submit(spec))
+    undisturbed = service.undisturbed(spec)
     disturbed = service.submit(spec)
     service.reach(disturbed, undisturbed["progress"]["epochs"] // 3)
     kill(service, disturbed)
@@ -48,7 +48,7 @@ def test_a_driver_that_wakes_after_its_lease_has_passed_on_changes_nothing(data_
     service = start_service(data_dir)
     try:
         spec = long_job_spec("random", "pbt")
-        undisturbed = service.finish(service.submit(spec))
+        undisturbed = service.undisturbed(spec)
         disturbed = service.submit(spec)
         service.reach(disturbed, 40)
         frozen, runner = service.driver_pid(disturbed), service.part_pid("service runner")
@@ -92,7 +92,7 @@ def test_the_api_can_die_while_a_job_runs(service: Running) -> None:
 
 def test_the_runner_can_die_while_a_job_runs(service: Running) -> None:
     spec = long_job_spec("random", "hyperband")
-    undisturbed = service.finish(service.submit(spec))
+    undisturbed = service.undisturbed(spec)
     job_id = service.submit(spec)
     service.reach(job_id, 30)
     os.kill(service.part_pid("service runner"), signal.SIGKILL)

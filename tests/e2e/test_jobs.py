@@ -20,7 +20,7 @@ pytestmark = pytest.mark.timeout(600)
 
 @pytest.mark.parametrize(("algorithm", "scheduler"), PAIRS)
 def test_a_job_runs_to_its_best_model(service: Running, algorithm: str, scheduler: str) -> None:
-    job = service.finish(service.submit(job_spec(algorithm, scheduler)))
+    job = service.undisturbed(job_spec(algorithm, scheduler))
     assert (job["state"], job["reason"]) == ("succeeded", "trials_done"), job
     assert job["progress"]["done"] == 12
     trials = service.get(f"/v1/jobs/{job['id']}/trials", order="objective", limit=100)["items"]
@@ -33,11 +33,9 @@ def test_a_job_runs_to_its_best_model(service: Running, algorithm: str, schedule
 
 @pytest.mark.parametrize(("algorithm", "scheduler"), PAIRS)
 def test_the_same_job_gives_the_same_result_bit_for_bit(service: Running, algorithm: str, scheduler: str) -> None:
-    ids = [service.submit(job_spec(algorithm, scheduler)) for _ in range(2)]
-    for job_id in ids:
-        service.finish(job_id)
-    first, second = (service.outcome(job_id) for job_id in ids)
-    assert first == second
+    first = service.undisturbed(job_spec(algorithm, scheduler))
+    second = service.finish(service.submit(job_spec(algorithm, scheduler)))
+    assert service.outcome(first["id"]) == service.outcome(second["id"])
 
 
 def test_an_upload_becomes_a_model_that_numpy_alone_can_run(service: Running) -> None:
@@ -89,8 +87,7 @@ def test_diverging_trials_are_told_apart_and_do_not_win(service: Running) -> Non
 
 def test_a_job_pauses_resumes_and_ends_as_if_nothing_had_been(service: Running) -> None:
     spec = long_job_spec("random", "hyperband")
-    plain, paused = service.submit(spec), None
-    service.finish(plain)
+    plain = service.undisturbed(spec)["id"]
     paused = service.submit(spec)
     service.reach(paused, 20)
     assert httpx.post(f"{service.url}/v1/jobs/{paused}/pause", timeout=60).status_code in (200, 202)

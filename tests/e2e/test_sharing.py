@@ -34,7 +34,7 @@ def submitted(service: Running, specs: list[dict[str, Any]]) -> Iterator[list[st
 
 
 def test_a_short_job_runs_to_its_end_while_a_long_one_goes_on(service: Running) -> None:
-    alone = service.finish(service.submit(job_spec("random", "asha")))
+    alone = service.undisturbed(job_spec("random", "asha"))
     with submitted(service, [endless_spec()]) as (endless,):
         service.reach(endless, 200)
         short = service.finish(service.submit(job_spec("random", "asha")))
@@ -61,5 +61,5 @@ def test_two_jobs_at_once_give_what_each_gives_alone(service: Running, pairs: li
     together = [service.finish(job_id) for job_id in [service.submit(spec) for spec in specs]]
     assert max(job["started_at"] for job in together) < min(job["ended_at"] for job in together)
     for job, spec in zip(together, specs, strict=True):
-        alone = service.finish(service.submit(spec))
+        alone = service.undisturbed(spec)
         assert service.outcome(job["id"]) == service.outcome(alone["id"])

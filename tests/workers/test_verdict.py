@@ -48,6 +48,24 @@ def test_the_winner_alone_tells_how_sure_its_score_is(scheduler: str) -> None:
     assert ["confidence" in fact.card["facts"] for fact in others] == [False, False]
 
 
+@pytest.mark.parametrize(
+    ("validation", "kin"),
+    [
+        ({"kind": "holdout", "fraction": 0.3}, None),
+        ({"kind": "holdout", "fraction": 0.3, "group": "a"}, 9),
+        ({"kind": "time", "column": "a", "fraction": 0.3}, 3),
+    ],
+    ids=["rows", "groups", "time"],
+)
+def test_rows_that_the_split_keeps_together_judge_the_winner_together(
+    validation: dict[str, Any], kin: int | None
+) -> None:
+    _, sink = finished(pair_race("random", "fifo", split={"test": None, "validation": validation}))
+    told = confidence_of(sink)
+    assert (told["rows"], told["kin"]) == (9, kin)
+    assert told["interval"][0] <= told["score"] <= told["interval"][1]
+
+
 def test_the_ensemble_scores_what_it_says_and_better_than_the_winner() -> None:
     started = pair_race("random", "fifo")
     _, sink = finished(started)

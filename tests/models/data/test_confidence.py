@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -19,7 +20,10 @@ from models.confidence import (
 )
 from models.ensemble import Rivals
 from models.evaluate import evaluate
+from models.job_data import Fold
+from models.schema import TimeOrder
 from models.scores import SCORES, Score
+from models.split import SplitSettings, split_rows
 
 
 def guesses(rng: np.random.Generator, skills: np.ndarray, n_rows: int) -> Rivals:
@@ -152,6 +156,62 @@ def test_one_rival_has_an_interval_and_nothing_to_correct() -> None:
     told = judge_winner(guesses(np.random.default_rng(8), np.array([0.7]), 50), 0)
     assert told.interval is not None
     assert (told.corrected, told.corrected_interval, told.bias) == (None, None, None)
+
+
+def households(rng: np.random.Generator) -> tuple[Rivals, np.ndarray]:
+    """Errors of variance 2 in 40 groups of 10 rows; one half of each is its group's."""
+    groups = np.repeat(np.arange(40), 10)
+    errors = rng.normal(size=40)[groups] + rng.normal(size=400)
+    return Rivals(errors[None, :, None], np.zeros((400, 1)), "mean_squared_error", False), groups
+
+
+def weather(rng: np.random.Generator) -> tuple[Rivals, np.ndarray]:
+    """Errors of variance 2 in the order of time, each like the one before it: an autoregression of 0.8."""
+    errors = np.zeros(400)
+    for place, push in enumerate(rng.normal(size=400)):
+        errors[place] = (0.8 * errors[place - 1] + 0.6 * push * 2**0.5) if place else push * 2**0.5
+    rows = rng.permutation(400)  # a table need not be in order
+    (fold,), kin = timed(rows.astype(float), 400)
+    assert fold.valid.tolist() == sorted(fold.valid)
+    return Rivals(errors[rows][fold.valid][None, :, None], np.zeros((400, 1)), "mean_squared_error", False), kin
+
+
+def timed(moments: np.ndarray, n_valid: int) -> tuple[list[Fold], np.ndarray]:
+    """Split rows in time, after ten that train."""
+    when = np.concatenate([np.arange(-10.0, 0.0), moments])
+    settings = SplitSettings(None, TimeOrder(kind="time", column="when", fraction=n_valid / len(when)), 0)
+    parts = split_rows(settings, {"when": when}, np.arange(len(when)), None)
+    assert parts.kin is not None
+    return [fold._replace(valid=fold.valid - 10) for fold in parts.folds], parts.kin
+
+
+@pytest.mark.parametrize("draw", [households, weather])
+def test_rows_that_resemble_each_other_make_an_interval_wider_and_true(
+    draw: Callable[[np.random.Generator], tuple[Rivals, np.ndarray]],
+) -> None:
+    rng, together, alone = np.random.default_rng(14), [], []
+    for seed in range(50):
+        rivals, kin = draw(rng)
+        for found, told in ((together, judge_winner(rivals, seed, kin=kin)), (alone, judge_winner(rivals, seed))):
+            assert told.interval is not None
+            found.append(told.interval[0] <= 2.0 <= told.interval[1])
+    assert np.mean(alone) < 0.8
+    assert 0.85 <= np.mean(together) <= 0.99
+
+
+def test_groups_are_left_out_whole_when_the_winner_is_corrected() -> None:
+    """Rivals that know each one group by heart: on rows of other groups none of them is any good."""
+    groups = np.repeat(np.arange(8), 5)
+    errors = np.where(groups == np.arange(8)[:, None], 0.0, 1.0)
+    rivals = Rivals(errors[:, :, None], np.zeros((40, 1)), "mean_squared_error", False)
+    told = judge_winner(rivals, 0, kin=groups)
+    assert (told.kin, told.rows) == (8, 40)
+    assert told.corrected == pytest.approx(1.0)
+
+
+def test_one_group_tells_nothing_about_others() -> None:
+    told = judge_winner(guesses(np.random.default_rng(15), np.array([0.8, 0.7]), 50), 0, kin=np.full(50, 3))
+    assert (told.interval, told.corrected, told.kin) == (None, None, 1)
 
 
 def test_too_few_rows_are_answered_with_nothing() -> None:

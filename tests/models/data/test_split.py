@@ -191,6 +191,32 @@ def test_in_time_the_latest_rows_test_and_those_before_them_validate_and_stop() 
     assert parts.train.tolist() == [*range(47), 99]
 
 
+def test_validation_rows_are_known_to_be_kin_by_group_or_by_time() -> None:
+    who = np.array([f"g{row % 17}" for row in ROWS], dtype=object)
+    day = np.array([float(row // 2) for row in ROWS])  # two rows a day
+    settings = {name: SplitSettings(None, wish, 0) for name, wish in KIN_WISHES.items()}
+    found = {name: split_rows(one, {"who": who, "day": day}, ROWS, None) for name, one in settings.items()}
+    assert [found[name].kin for name in ("rows", "folds of groups", "windows")] == [None] * 3
+    for name, column, n_together in (("groups", who, None), ("time", day, 3)):
+        kin, valid = found[name].kin, found[name].folds[0].valid
+        assert kin is not None
+        assert len(kin) == len(valid)
+        for number in np.unique(kin):
+            inside = {column[row] for row in valid[kin == number]}
+            outside = {column[row] for row in valid[kin != number]}
+            assert not inside & outside, "rows of one group or moment stay together"
+            assert len(inside) == (n_together or 1) or number == kin.max()
+
+
+KIN_WISHES: dict[str, ValidationPart] = {
+    "rows": Holdout(),
+    "groups": Holdout(group="who"),
+    "time": TimeOrder(kind="time", column="day", fraction=0.3),  # 15 days, in stretches of three
+    "folds of groups": Kfold(kind="kfold", folds=3, group="who"),
+    "windows": TimeOrder(kind="time", column="day", folds=3),
+}
+
+
 def test_dates_order_group_and_number_folds_as_their_text_does() -> None:
     texts = [f"2024-01-{1 + 7 * row % 5:02}" for row in range(30)]
     given: list[dict[str, Column]] = [

@@ -29,7 +29,8 @@ function downloads(model) {
 function confidenceLine(model) {
   const told = model.confidence;
   if (!told) return null;
-  const source = told.folds ? `Scores of ${told.folds} folds` : `Bootstrap over ${told.rows} validation rows`;
+  const drawn = told.kin ? `${told.kin} groups or stretches of time of ${told.rows}` : told.rows;
+  const source = told.folds ? `Scores of ${told.folds} folds` : `Bootstrap over ${drawn} validation rows`;
   const about = source + (told.corrected === null ? "."
     : `; after selection: what a network chosen from ${told.rivals} like this one scores on rows that did not choose it.`);
   const of = model.origin === "refit" ? ", before it was trained once more on all rows but the test rows" : "";
