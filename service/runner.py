@@ -28,7 +28,9 @@ from service.leases import Claim, Leases
 from service.settings import Settings, child_environment
 from workers.errors import LeaseLost, StorageFull
 
-POLL_SECONDS = 0.02
+POLL_SECONDS, DOZING_POLL_SECONDS = 0.02, 0.1
+DOZE_SECONDS = 5.0
+"""When nothing has happened for so long, the runner looks for jobs less often: an idle service should cost nothing."""
 OUTAGE_SECONDS = 1.0
 IDLE_SECONDS = 60.0
 """So long a driver beyond the spare one stays, for jobs that come in bursts: a start takes seconds of a core."""
@@ -73,7 +75,7 @@ class Runner:
         self._actors: dict[str, Any] = {}
         self._selector = selectors.DefaultSelector()
         self._stopping = threading.Event()
-        self._next_beat = self._next_spawn = 0.0
+        self._next_beat = self._next_spawn = self._last_stir = 0.0
 
     def stop(self) -> None:
         self._stopping.set()
@@ -175,13 +177,14 @@ class Runner:
             log.warning("the job waits for its lease to run out", job=claim.job_id, detail=str(error).splitlines()[0])
 
     def _listen(self) -> None:
-        for key, _ in self._selector.select(POLL_SECONDS):
+        is_dozing = time.monotonic() - self._last_stir > DOZE_SECONDS
+        for key, _ in self._selector.select(DOZING_POLL_SECONDS if is_dozing else POLL_SECONDS):
             line = key.fileobj.readline()  # type: ignore[union-attr]
             if line.strip():
                 self._hear(key.data, json.loads(line))
 
     def _hear(self, driver: DriverProcess, fact: dict[str, Any]) -> None:
-        driver.ready = True
+        driver.ready, self._last_stir = True, time.monotonic()
         if "job_id" in fact:
             driver.claim = None
         driver.idle_since = time.monotonic()
@@ -198,6 +201,7 @@ class Runner:
                 if claim is None:
                     return
                 driver.assign(claim, list(self._actors))
+                self._last_stir = time.monotonic()
                 log.info("job handed to a driver", job=claim.job_id, driver=driver.process.pid)
 
     def _end(self) -> None:

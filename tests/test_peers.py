@@ -115,22 +115,37 @@ def test_every_score_is_told_of_the_point_it_belongs_to() -> None:
     assert 0 < found.start_seconds < found.seconds
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(300)
-@pytest.mark.parametrize("peer", ["sklearn-float64", "ray-reuse", "ray-stock"])
-def test_peers_take_the_list_that_ours_drew_and_leave_nothing_running(peer: str) -> None:
-    resource_tracker.ensure_running()  # multiprocessing's own, which stays
-    before = set(descendants(os.getpid()))
+@pytest.fixture(scope="module")
+def drawn() -> tuple[list[Point], Searched]:
+    """Four points that our service drew, and what it found with them; it has ended without a trace."""
+    before = children_now()
     with Host(SYSTEMS[OURS]) as host:
         points = host.ask("draw", 4, 5)
-        ours = host.search(points, 5)
+        found = host.search(points, 5)
         with pytest.raises(ValueError, match="other points"):
             host.search(points[::-1], 5)
+    wait_until(lambda: children_now() <= before, 60, "all processes have ended")
+    return points, found
+
+
+def children_now() -> set[int]:
+    resource_tracker.ensure_running()  # multiprocessing's own, which stays
+    return set(descendants(os.getpid()))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("peer", ["sklearn-float64", "ray-reuse", "ray-stock"])
+def test_peers_take_the_list_that_ours_drew_and_leave_nothing_running(
+    drawn: tuple[list[Point], Searched], peer: str
+) -> None:
+    points, ours = drawn
+    before = children_now()
     with Host(SYSTEMS[peer]) as host:
         found = host.search(points, 5)
     assert len(found.scores) == len(ours.scores) == 4
     assert mean(s.accuracy for s in found.scores) == pytest.approx(mean(s.accuracy for s in ours.scores), abs=0.1)
-    wait_until(lambda: set(descendants(os.getpid())) <= before, 60, "all processes have ended")
+    wait_until(lambda: children_now() <= before, 60, "all processes have ended")
 
 
 def test_every_system_has_one_turn_per_round_and_another_goes_first() -> None:

@@ -1,8 +1,9 @@
-"""One running service per database for the whole run; tests that break a service start their own."""
+"""One running service per database for these tests; those that break a service start their own."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from tests.conftest import BOTH
 from tests.e2e.running import Running, start_service
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")  # gone before other tests want the machine
 def services(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Running]]:
     """Services by the kind of their database, started when first asked for."""
     running: dict[str, Running] = {}
@@ -38,7 +39,8 @@ def service(
 def services_by_workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Running]]:
     """The same service with one, two and three pack actors."""
     folder = tmp_path_factory.mktemp("workers")
-    running = [start_service(folder / str(n), "--workers", str(n)) for n in (1, 2, 3)]
+    with ThreadPoolExecutor() as pool:
+        running = list(pool.map(lambda n: start_service(folder / str(n), "--workers", str(n)), (1, 2, 3)))
     yield running
     for service in running:
         service.stop()

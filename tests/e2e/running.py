@@ -18,7 +18,7 @@ import httpx
 from service.ray_cluster import free_port, session_members
 
 ROOT = Path(__file__).resolve().parents[2]
-START_SECONDS = 180.0
+START_SECONDS = 300.0
 JOB_SECONDS = 180.0
 ENDED = ("succeeded", "failed", "cancelled", "paused")
 

@@ -148,8 +148,8 @@ def test_a_killed_driver_changes_nothing(algorithm: str, scheduler: str) -> None
 def test_the_driver_may_be_killed_after_any_round(algorithm: str, scheduler: str) -> None:
     race, expected = undisturbed(algorithm, scheduler)
     for cut in range(1, expected["rounds"] + 1):
-        for snapshots in (True, False):
-            assert cut_and_resumed(race, cut, snapshots) == expected, f"cut at {cut}, snapshots {snapshots}"
+        snapshots = cut % 2 == 0  # with and without at the middle and the end: the test above
+        assert cut_and_resumed(race, cut, snapshots) == expected, f"cut at {cut}, snapshots {snapshots}"
 
 
 def test_a_driver_that_is_killed_at_every_round_gets_there_in_the_end() -> None:

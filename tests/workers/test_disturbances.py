@@ -69,4 +69,4 @@ def test_no_disturbance_changes_a_job(algorithm: str, scheduler: str) -> None:
 @pytest.mark.timeout(1200)
 @every_pair
 def test_no_disturbance_changes_any_job(algorithm: str, scheduler: str) -> None:
-    explore(jobs_of(algorithm, scheduler), n_examples=40)
+    explore(jobs_of(algorithm, scheduler), n_examples=20)

@@ -154,7 +154,7 @@ def test_every_job_ends_and_its_account_adds_up(algorithm: str, scheduler: str) 
 @pytest.mark.timeout(1200)
 @every_pair
 def test_every_job_ends_in_a_long_search_too(algorithm: str, scheduler: str) -> None:
-    explore(algorithm, scheduler, n_examples=60)
+    explore(algorithm, scheduler, n_examples=30)
 
 
 def explore(algorithm: str, scheduler: str, n_examples: int) -> None:
