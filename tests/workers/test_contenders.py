@@ -27,7 +27,7 @@ from workers.teams import part_seed
 
 SPLITS: dict[str, tuple[dict[str, Any], int]] = {
     "holdout": ({"kind": "holdout", "fraction": 0.3}, 1),
-    "groups": ({"kind": "holdout", "group": "town"}, 1),
+    "groups": ({"kind": "holdout", "group": "town", "fraction": 0.3}, 1),
     "column": ({"kind": "column", "column": "part", "values": ["b"]}, 1),
     "time": ({"kind": "time", "column": "day"}, 1),
     "kfold": ({"kind": "kfold", "folds": 3}, 3),
@@ -49,7 +49,7 @@ def table() -> Table:
     """Ninety rows of a wave under much noise, in groups, parts and days: networks err each in its own way."""
     rng, n = np.random.default_rng(21), 90
     x, places = rng.normal(size=(n, 2)), np.arange(n)
-    names = np.array([f"t{place % 9}" for place in places], dtype=object)
+    names = np.array([f"t{place % 15}" for place in places], dtype=object)
     parts = np.array(["abc"[place % 3] for place in places], dtype=object)
     y = np.sin(2 * x[:, 0]) + x[:, 1] ** 2 + rng.normal(size=n)
     return Table({"a": x[:, 0], "b": x[:, 1], "town": names, "part": parts, "day": places.astype(float), "y": y})

@@ -185,6 +185,7 @@ def timed(moments: np.ndarray, n_valid: int) -> tuple[list[Fold], np.ndarray]:
     return [fold._replace(valid=fold.valid - 10) for fold in parts.folds], parts.kin
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("draw", [households, weather])
 def test_rows_that_resemble_each_other_make_an_interval_wider_and_true(
     draw: Callable[[np.random.Generator], tuple[Rivals, np.ndarray]],
