@@ -127,6 +127,18 @@ def test_the_band_is_drawn_from_the_random_trials_only(run: Run) -> None:
     assert run("charts/history.js", script, points) == 2
 
 
+def test_a_trial_with_a_single_report_is_a_dot_of_the_race(run: Run) -> None:
+    lines = [
+        {"number": 0, "state": "stopped", "epochs": [1], "values": [0.9], "best": 0.9},
+        {"number": 1, "state": "stopped", "epochs": [1, 2], "values": [0.8, 0.7], "best": 0.7},
+        {"number": 2, "state": "running", "epochs": [1, 2, 3], "values": [0.8, 0.6, 0.5], "best": 0.5},
+    ]
+    theme = {"state": {"stopped": "#888888", "running": "#1f6feb"}}
+    ends = run("charts/curves.js", "m.curvesFigure(a[0], {}, a[1]).data.find((t) => t.name === 'ends')", [lines, theme])
+    assert (ends["customdata"], ends["x"], ends["y"]) == ([0, 2], [1, 3], [0.9, 0.5])
+    assert all(size > 0 for size in ends["marker"]["size"])
+
+
 def test_curves_of_one_state_are_one_trace_with_gaps_also_where_weights_grow_younger(run: Run) -> None:
     lines = [
         {"number": 3, "state": "stopped", "epochs": [1, 2], "values": [4, 3], "best": 3},
@@ -154,6 +166,14 @@ def test_wrecks_do_not_set_the_range_of_the_axis(run: Run) -> None:
     low, high = run("charts/theme.js", "m.robustRange(a, {maximize: false})", [*[1 + i / 100 for i in range(100)], 1e9])
     assert low < 1
     assert high < 3
+
+
+@pytest.mark.parametrize("n_bad", [4, 20])
+def test_whatever_an_axis_shows_decides_whether_it_is_a_log_axis(run: Run, n_bad: int) -> None:
+    """Few bad values that the axis shows, or leaves out, must not squeeze the race into its lowest part."""
+    values = [*[1.6 + i / 70 for i in range(76 - n_bad)], *[14.0] * n_bad]
+    is_log, (_, high) = run("charts/theme.js", "[m.prefersLog(a), m.robustRange(a)]", values)
+    assert is_log == (high > 8)
 
 
 @pytest.mark.parametrize(("worst", "most"), [(5.0, 12), (9e2, 12), (1e5, 9), (1e16, 9), (1e100, 9)])

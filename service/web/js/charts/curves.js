@@ -1,6 +1,6 @@
 /**
  * Learning curves of all trials: one light trace per state (lines are separated by gaps), the leader on top, a marker
- * where each running trial is now. A pure function of arrays to a Plotly figure.
+ * where each running trial is now and where one has a single report, which makes no line. A pure function of arrays to a Plotly figure.
  */
 
 import { number } from "../format.js";
@@ -16,6 +16,7 @@ const LOOK = {
 const FAINT = { opacity: 0.5, width: 1.1 };
 const ENDS = { diverged: "x-thin-open", failed: "x-thin-open", running: "circle" };
 const SIZES = { diverged: 7, failed: 7, running: 5 };
+const DOT = 3;
 
 /**
  * Keep at most `limit` points: whole lines first go by rank (the best and the running stay), then every line is
@@ -79,7 +80,7 @@ function stateTrace(state, lines, theme, log) {
   });
 }
 
-/** The last finite point of every line in one of `states`. */
+/** A marker at the last finite point of every line. */
 function endsTrace(name, lines, theme) {
   const ends = lines.map((line) => ({ line, at: line.values.findLastIndex((value) => Number.isFinite(value)) }))
     .filter((end) => end.at >= 0);
@@ -90,7 +91,7 @@ function endsTrace(name, lines, theme) {
     mode: "markers",
     marker: {
       symbol: ends.map((end) => ENDS[end.line.state] ?? "circle"),
-      size: ends.map((end) => SIZES[end.line.state]),
+      size: ends.map((end) => SIZES[end.line.state] ?? DOT),
       color: ends.map((end) => theme.state[end.line.state]),
       line: { width: 1.4, color: ends.map((end) => theme.state[end.line.state]) },
     },
@@ -143,7 +144,8 @@ export function curvesFigure(lines, options, theme) {
   const light = lighten(lines, { maximize });
   const groups = ORDER.map((state) => light.filter((line) => line.state === state && line.number !== leader));
   const first = lines.find((line) => line.number === leader);
-  const marked = light.filter((line) => line.state in ENDS && line.number !== leader);
+  const isDot = (line) => line.values.filter((value) => Number.isFinite(value)).length === 1;
+  const marked = light.filter((line) => (line.state in ENDS || isDot(line)) && line.number !== leader);
   const longest = lines.reduce((most, line) => Math.max(most, line.epochs.at(-1) ?? 0), epochs);
   return {
     data: [
@@ -155,7 +157,7 @@ export function curvesFigure(lines, options, theme) {
     layout: layout(theme, options.revision ?? "race", {
       xaxis: axis(theme, "epoch", { range: [0.5, longest + 0.5 + longest * 0.02], tickformat: "d" }),
       yaxis: valueAxis(theme, options.metric ?? "objective", light.flatMap((line) => line.values),
-        { maximize, log, share: 0.96 }),
+        { maximize, log }),
       annotations: leaderLabel(first, longest, theme, log),
       shapes: rungMarks(rungs.filter((epoch) => epoch < longest), theme),
     }),

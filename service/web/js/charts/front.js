@@ -44,7 +44,7 @@ export function frontFigure(trials, objectives, theme) {
     ],
     layout: layout(theme, `front-${logX}-${logY}`, {
       xaxis: axis(theme, words(objectives[1].name), { type: logX ? "log" : "linear" }),
-      yaxis: valueAxis(theme, words(objectives[0].name), ys, { maximize: objectives[0].maximize, log: logY, share: 0.95 }),
+      yaxis: valueAxis(theme, words(objectives[0].name), ys, { maximize: objectives[0].maximize, log: logY }),
     }),
   };
 }

@@ -85,7 +85,7 @@ export function historyFigure(points, options, theme) {
     data: [...(drawn.length > 1 ? band(first, expectedBest(drawn, maximize), theme) : []), dots(points, theme), steps(points, best, theme)],
     layout: layout(theme, options.revision ?? "history", {
       xaxis: axis(theme, "trial", { range: [-1, Math.max(trials, 1)], tickformat: "d" }),
-      yaxis: valueAxis(theme, options.metric ?? "objective", competing, { maximize, log, share: 0.95 }),
+      yaxis: valueAxis(theme, options.metric ?? "objective", competing, { maximize, log }),
     }),
   };
 }

@@ -78,7 +78,7 @@ function logTicks([low, high]) {
   return {};
 }
 
-/** Whether values spread so far that a log axis shows the race better: all positive, and over more than a factor 5. */
+/** Whether what an axis shows of the values spreads so far that it is better a log axis: all positive, and over more than a factor 5. */
 export function prefersLog(values, { maximize = false } = {}) {
   if (values.some((value) => Number.isFinite(value) && value <= 0)) return false;
   const range = robustRange(values, { maximize, log: true });
@@ -89,7 +89,7 @@ export function prefersLog(values, { maximize = false } = {}) {
  * A range that shows the race and not its wrecks: the best value, and the `share` quantile of all towards the worst.
  * Null for no finite values; on a log axis in exponents of ten, as Plotly wants them.
  */
-export function robustRange(values, { maximize = false, log = false, share = 0.92 } = {}) {
+export function robustRange(values, { maximize = false, log = false, share = 0.95 } = {}) {
   const finite = values.filter((value) => Number.isFinite(value) && (!log || value > 0));
   if (!finite.length) return null;
   const sorted = Float64Array.from(finite).sort();
