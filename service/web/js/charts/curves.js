@@ -1,6 +1,7 @@
 /**
  * Learning curves of all trials: one light trace per state (lines are separated by gaps), the leader on top, a marker
- * where each running trial is now and where one has a single report, which makes no line. A pure function of arrays to a Plotly figure.
+ * where each running trial is now and where one has a single report, which makes no line. A pure function of arrays to a
+ * Plotly figure.
  */
 
 import { number } from "../format.js";
