@@ -22,7 +22,7 @@ COPY alembic.ini ./
 
 ENV PYTHONPATH=/app REGATTA_DATA_DIR=/data
 USER regatta
-# Kernels are compiled here once, not by every container for half a minute of each core.
+# Kernels are compiled here once, not by every container.
 RUN python -c "from models.pack import warm_up; warm_up()"
 VOLUME /data
 EXPOSE 8000

@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -136,10 +137,8 @@ def main() -> None:
         parser.error("at least 2 trials are needed")
     export_ray_environment(Settings())
     with importing():  # as a driver does
-        import hyperopt  # noqa: F401
-        import optuna  # noqa: F401
-
-        import workers.succession  # noqa: F401
+        for name in ("hyperopt", "optuna", "workers.succession"):
+            import_module(name)
     figures: dict[str, Any] = {}
     for kind, alone in {"hyperopt": hyperopt_alone, "optuna": optuna_alone}.items():
         found = measure({"ours": ours(kind, given.trials), "alone": alone(given.trials)}, given.trials)

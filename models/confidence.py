@@ -74,8 +74,7 @@ def judge_winner(rivals: Rivals, seed: int, level: float = 0.95, kin: NDArray[np
     n_rivals, n_rows = len(rivals.predictions), _count_rows(rivals)
     score = rivals.score(rivals.predictions[0])
     n_resamples = count_resamples(rivals)
-    units = None if kin is None else _rows_of_kin(kin)
-    inside, outside = _resample(rivals, n_resamples, seed, units)
+    inside, outside = _resample(rivals, n_resamples, seed, _Units.of(np.arange(n_rows) if kin is None else kin))
     corrected = _mean(outside) if n_rivals > 1 else None
     return Confidence(
         metric=rivals.metric,
@@ -88,7 +87,7 @@ def judge_winner(rivals: Rivals, seed: int, level: float = 0.95, kin: NDArray[np
         rivals=n_rivals,
         rows=n_rows,
         resamples=n_resamples,
-        kin=None if units is None else len(units),
+        kin=None if kin is None else len(np.unique(kin)),
     )
 
 
@@ -176,37 +175,50 @@ def _count_rows(rivals: Rivals) -> int:
     return len(first)
 
 
-def _rows_of_kin(kin: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-    ends = np.cumsum(np.unique(kin, return_counts=True)[1])[:-1]
-    return np.split(np.argsort(kin, kind="stable"), ends)
+@dataclass(frozen=True)
+class _Units:
+    """Rows that are drawn together: unit u has `counts[u]` of the `order`, from `starts[u]` on."""
+
+    order: NDArray[np.int64]
+    starts: NDArray[np.int64]
+    counts: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, numbers: NDArray[np.int64]) -> _Units:
+        """Put rows of one number into one unit."""
+        counts = np.unique(numbers, return_counts=True)[1]
+        return cls(np.argsort(numbers, kind="stable"), np.cumsum(counts) - counts, counts)
+
+    def rows(self, units: NDArray[np.int64]) -> NDArray[np.int64]:
+        """List the rows of these units, unit by unit."""
+        counts = self.counts[units]
+        ends = np.cumsum(counts)
+        found: NDArray[np.int64] = self.order[
+            np.repeat(self.starts[units] + counts - ends, counts) + np.arange(counts.sum())
+        ]
+        return found
 
 
-def _resample(
-    rivals: Rivals, n_resamples: int, seed: int, units: list[NDArray[np.int64]] | None
-) -> tuple[Floats, Floats]:
+def _resample(rivals: Rivals, n_resamples: int, seed: int, units: _Units) -> tuple[Floats, Floats]:
     """Score resamples: the first rival on the rows drawn, and the best there on the rows left out; NaN where none is.
 
-    `units` are the rows that are drawn together; None draws them one by one. Shapes: both [resamples].
+    Shapes: both [resamples].
     """
-    n_units = _count_rows(rivals) if units is None else len(units)
+    n_units = len(units.counts)
     rng = np.random.default_rng(seed)
     score = _scorer(rivals)
     inside, outside = np.full(n_resamples, np.nan), np.full(n_resamples, np.nan)
-    if units is not None and n_units < 2:
-        return inside, outside  # one group tells nothing about others
+    if n_units < 2:
+        return inside, outside  # one row or group tells nothing about others
     for place in range(n_resamples):
         drawn = rng.integers(n_units, size=(n_units,))
         left_out = np.flatnonzero(np.bincount(drawn, minlength=n_units) == 0)
-        if units is not None:
-            drawn, left_out = (
-                np.concatenate([which[:0], *(units[unit] for unit in which)]) for which in (drawn, left_out)
-            )
-        scores = score(drawn, slice(None))
+        scores = score(units.rows(drawn), slice(None))
         inside[place] = scores[0]
         losses = np.where(np.isfinite(scores), -scores if rivals.maximize else scores, np.inf)
         best = int(losses.argmin())
         if len(left_out) and np.isfinite(losses[best]):
-            outside[place] = score(left_out, slice(best, best + 1))[0]
+            outside[place] = score(units.rows(left_out), slice(best, best + 1))[0]
     return inside, outside
 
 

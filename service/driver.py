@@ -15,6 +15,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any, TextIO
 
 import structlog
@@ -221,10 +222,8 @@ def main(settings: Settings, address: str) -> None:
 
 def _warm_up() -> None:
     """Import what the first job would wait for."""
-    import hyperopt  # noqa: F401
-    import ray  # noqa: F401
-    import sklearn.gaussian_process  # noqa: F401
-
+    for name in ("hyperopt", "ray", "sklearn.gaussian_process"):
+        import_module(name)
     bundled_table(BUNDLED[0])
 
 

@@ -16,7 +16,7 @@ class ImportBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    format: Literal[tuple(FORMATS)] | None = Field(  # type: ignore[valid-type]
+    format: Literal[tuple(FORMATS)] | None = Field(  # type: ignore[valid-type]  # known once formats are found
         default=None, description="What it is; null recognises it.", examples=["optuna"]
     )
     document: JsonValue = Field(

@@ -45,7 +45,7 @@ def view_job(job: Job, best_model: str | None, edits: Sequence[Mapping[str, Any]
         takes_edits=takes_edits(job.resolved_spec),
         edits=[EditView.model_validate(edit) for edit in edits],
         progress=describe_progress(job),  # type: ignore[arg-type]  # Pydantic reads the dict
-        best=describe_best(job, best_model),  # type: ignore[arg-type]
+        best=describe_best(job, best_model),  # type: ignore[arg-type]  # as above
     )
 
 

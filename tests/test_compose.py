@@ -55,6 +55,11 @@ def test_nothing_runs_as_root_and_only_the_gpu_profile_asks_for_gpus() -> None:
     assert SERVICES["ray-worker-gpu"]["profiles"] == ["gpu"]
 
 
+def test_the_image_has_its_kernels_compiled_by_the_user_that_runs_them() -> None:
+    image = (ROOT / "Dockerfile").read_text()
+    assert image.index("COPY models") < image.index("USER regatta") < image.index("warm_up()")
+
+
 def test_the_image_holds_what_the_parts_import() -> None:
     ignored = (ROOT / ".dockerignore").read_text().splitlines()
     image = (ROOT / "Dockerfile").read_text()

@@ -102,7 +102,13 @@ def _answer(context: Context, job_id: str, number: int, step: int, failed: bool)
         job = find_job(session, job_id)
         decided = find_told(session, job_id, number, step) is None
         trial = find_trial(session, job, number)
-    answer = TellView(trial=number, step=step, action=decide(job, trial, failed), decided=decided, state=trial.state)  # type: ignore[arg-type]
+    answer = TellView(
+        trial=number,
+        step=step,
+        action=decide(job, trial, failed),
+        decided=decided,
+        state=trial.state,  # type: ignore[arg-type]  # Pydantic reads the text
+    )
     return answer, not decided and job.state in AT_WORK and trial.state == TrialState.RUNNING
 
 

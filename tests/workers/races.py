@@ -149,6 +149,18 @@ class Wish(Nobody):
         return self.kind if self.n_polls == self.at_poll else None
 
 
+class CountingSeat(LocalSeat):
+    """Counts the epochs that lanes really train."""
+
+    n_epochs = 0
+
+    def call(self, verb: str, *arguments: Any) -> Any:
+        answer = super().call(verb, *arguments)
+        if verb == "train":
+            self.n_epochs += len(answer.result().reports)
+        return answer
+
+
 class FrailSeat(LocalSeat):
     """A seat whose process dies before its calls number `deaths`, counted over all verbs."""
 

@@ -17,11 +17,10 @@ from models.pack import Pack
 from models.prepare import prepare
 from models.table import Table
 from tests.workers.memory_sink import MemorySink
-from tests.workers.races import RATE, FrailSeat, Race, finished, pair_race
+from tests.workers.races import RATE, CountingSeat, FrailSeat, Race, finished, pair_race
 from tests.workers.test_verdict import confidence_of, winner_of
 from workers.errors import LeaseLost
 from workers.lives import lane_seed
-from workers.local_seat import LocalSeat
 from workers.spec import read_spec, resolve
 from workers.teams import part_seed
 
@@ -173,28 +172,16 @@ def test_what_is_lost_on_the_way_changes_nothing(split: str, repeats: int, refit
         assert sink.rows() == expected
 
 
-class Counting(LocalSeat):
-    """Counts the epochs that it trains."""
-
-    n_epochs = 0
-
-    def call(self, verb: str, *arguments: Any) -> Any:
-        answer = super().call(verb, *arguments)
-        if verb == "train":
-            self.n_epochs += len(answer.result().reports)
-        return answer
-
-
 @pytest.mark.parametrize(("split", "repeats"), [("holdout", 2), ("kfold", 1)])
 def test_contenders_with_several_lanes_are_not_trained_again(split: str, repeats: int) -> None:
-    started, seat = job_of(split, repeats, refit=False), Counting("seat-0")
+    started, seat = job_of(split, repeats, refit=False), CountingSeat("seat-0")
     _, sink = finished(started, seats=[seat])
     assert sink.stored.ensemble is not None
     assert seat.n_epochs == len(sink.stored.reports) * started.job.lanes_per_trial
 
 
 def test_winners_and_members_alone_are_trained_once_more() -> None:
-    started, seat = job_of("kfold", 1, refit=True), Counting("seat-0")
+    started, seat = job_of("kfold", 1, refit=True), CountingSeat("seat-0")
     _, sink = finished(started, seats=[seat])
     assert sink.stored.ensemble is not None
     members = {member["facts"]["trial"]: member["facts"]["epoch"] for member in sink.stored.ensemble.card["members"]}

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.workers.memory_sink import MemorySink
-from tests.workers.races import FrailSeat, Race, Wish, every_pair, pair_race
+from tests.workers.races import CountingSeat, FrailSeat, Race, Wish, every_pair, pair_race
 from workers.errors import LeaseLost
 from workers.local_seat import LocalSeat
 
@@ -40,18 +40,6 @@ def test_without_losses_no_epoch_is_trained_twice(algorithm: str, scheduler: str
     race.run(MemorySink(), [seat])
     remade = 3 * 2 if race.job.scheduler.changes_parameters else 0  # winners whose best weights a copy overwrote
     assert seat.n_epochs <= len(expected["reports"]) + remade
-
-
-class CountingSeat(LocalSeat):
-    """Counts the epochs that lanes really train."""
-
-    n_epochs = 0
-
-    def call(self, verb: str, *arguments: Any) -> Any:
-        answer = super().call(verb, *arguments)
-        if verb == "train":
-            self.n_epochs += len(answer.result().reports)
-        return answer
 
 
 @pytest.mark.slow

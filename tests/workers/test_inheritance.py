@@ -17,9 +17,8 @@ from search.plugins import Earlier, SearchRequest
 from search.proposals import PARENT
 from tests.search.course import started_search
 from tests.workers.memory_sink import MemorySink
-from tests.workers.races import Race, finished, race
+from tests.workers.races import CountingSeat, Race, finished, race
 from tests.workers.spec_tables import refusal_of, resolve_job
-from tests.workers.test_determinism import CountingSeat
 from tests.workers.test_disturbances import explore, rows_of
 from tests.workers.test_every_job_ends import FOLDS, MAY_DIVERGE
 from tests.workers.test_replay import history

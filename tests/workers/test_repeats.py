@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 
 from tests.workers.memory_sink import MemorySink
-from tests.workers.races import RATE, Race, Wish, finished, pair_race
+from tests.workers.races import RATE, CountingSeat, Race, Wish, finished, pair_race
 from tests.workers.spec_tables import refusal_of, resolve_job
-from tests.workers.test_determinism import CountingSeat
 from workers.errors import LeaseLost
 
 SPACE = {

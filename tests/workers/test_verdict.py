@@ -13,9 +13,8 @@ from models.artifact import Predictor
 from models.evaluate import evaluate
 from search.trial import TrialState
 from tests.workers.memory_sink import MemorySink
-from tests.workers.races import FrailSeat, Race, Wish, finished, pair_race
+from tests.workers.races import CountingSeat, FrailSeat, Race, Wish, finished, pair_race
 from workers.errors import LeaseLost
-from workers.local_seat import LocalSeat
 from workers.sink import ModelFact
 
 SCHEDULERS = ["fifo", "asha", "hyperband", "pbt"]
@@ -165,17 +164,8 @@ def test_workers_that_die_while_weights_are_fetched_change_nothing() -> None:
 
 
 def test_contenders_that_were_at_hand_are_not_trained_again() -> None:
-    class Counting(LocalSeat):
-        n_epochs = 0
-
-        def call(self, verb: str, *arguments: Any) -> Any:
-            answer = super().call(verb, *arguments)
-            if verb == "train":
-                self.n_epochs += len(answer.result().reports)
-            return answer
-
     started = pair_race("random", "pbt", keep_models=1)
-    seat = Counting("seat-0")
+    seat = CountingSeat("seat-0")
     _, sink = finished(started, seats=[seat])
     assert confidence_of(sink)["rivals"] > 1
     assert seat.n_epochs <= len(sink.stored.reports) + 2 * 9  # the winner's weights may have gone with an exploit
